@@ -1,0 +1,55 @@
+// The core as one table of functions, so that the addon can run on a core that is in the process already
+// (libpagerun.so under preload) instead of its own copy: one process, one allocator.
+// Owns nothing. Thread rule: as each function says in its own header.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "../harden/misuse.h"
+#include "../inspect/snapshot.h"
+#include "../inspect/verify.h"
+
+namespace pagerun {
+
+constexpr uint32_t kCoreApiVersion = 1;
+
+struct CoreApi {
+  uint32_t version;  // kCoreApiVersion; a table of another version is not used
+  uint32_t bytes;    // sizeof(CoreApi)
+
+  void* (*allocate)(size_t bytes);
+  void* (*allocate_zeroed)(size_t count, size_t bytes);
+  void* (*allocate_aligned)(size_t alignment, size_t bytes);
+  Misuse (*deallocate)(void* ptr);
+  Misuse (*reallocate)(void* ptr, size_t bytes, void** result);
+  Misuse (*locate)(const void* ptr, Block* block);
+
+  /// Pins the mapping that holds `ptr`, a live block with a mapping of its own: after deallocate() it stays readable
+  /// until every pin is taken back. False when `ptr` is no such block. For views that JavaScript still holds.
+  bool (*mapping_pin)(const void* ptr);
+  void (*mapping_unpin)(const void* ptr);
+
+  Verdict (*verify)();
+  const Snapshot* (*snapshot_take)();
+  void (*snapshot_release)(const Snapshot* snapshot);
+  SnapshotTotals (*memory_totals)();
+
+  /// Makes system call number `n` from now on fail once (1 is the next one), for tests; 0 switches it off.
+  void (*fail_system_call)(uint64_t n);
+  /// System calls made so far by os/.
+  uint64_t (*system_calls)();
+
+  // Facts that the bindings must not repeat.
+  uint64_t stretch_bytes;  // unit of commit, and of the ArrayBuffers that views are made over
+  uint64_t page_bytes;
+};
+
+/// This copy's table.
+const CoreApi* core_api_own();
+
+/// The table to use: that of a preloaded libpagerun.so (symbol `pagerun_core_api`) when there is one of this version,
+/// else this copy's.
+const CoreApi* core_api_find();
+
+}  // namespace pagerun

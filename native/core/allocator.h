@@ -1,0 +1,35 @@
+// The allocator: the calls of malloc over the arena of the calling thread.
+// Owns no state of its own; it only chooses the path: bucket, run or mapping. Thread rule: every call from any thread.
+// Nothing here throws, prints or aborts: refusal and misuse are values. (allocator_inline.h has the fast paths.)
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "../harden/misuse.h"
+
+namespace pagerun {
+
+/// Returns `bytes` bytes (at least one unit for 0), 16-byte aligned, or null when memory or address space is exhausted
+/// or `bytes` exceeds PTRDIFF_MAX. O(1) but for the slow path; no lock and no system call on the fast path.
+void* allocate(size_t bytes);
+
+/// The same, zeroed; null also when `count * bytes` overflows.
+void* allocate_zeroed(size_t count, size_t bytes);
+
+/// The same at a multiple of `alignment`, a power of two (else null). Alignments below 16 give the smaller classes:
+/// allocate_aligned(4, 4) is a block of 4 bytes.
+void* allocate_aligned(size_t alignment, size_t bytes);
+
+/// Frees a live block; null is no error. On misuse nothing has changed.
+Misuse deallocate(void* ptr);
+
+/// Resizes in place where it can, else moves. `ptr` must not be null and `bytes` not 0 (callers decide what those mean).
+/// `*result` is null when memory is exhausted: the old block is intact then. On misuse nothing has changed.
+Misuse reallocate(void* ptr, size_t bytes, void** result);
+
+/// Looks a pointer up: kNone when it is the first byte of a live block, kInteriorPointer when it lies inside one
+/// (`*block` is filled in both cases), else why it is neither. Any address may be given; nothing of it is read.
+Misuse locate(const void* ptr, Block* block);
+
+}  // namespace pagerun

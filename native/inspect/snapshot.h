@@ -1,0 +1,75 @@
+// A snapshot: arenas, pages, bitmaps and runs as plain data, copied out so that it can be looked at without any lock.
+// Owns the copy, nothing else. Thread rule: any thread; exact when no other thread allocates meanwhile, and in any case
+// consistent with itself: totals are computed from the records, never read beside them.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace pagerun {
+
+struct ArenaRecord {
+  uint64_t id;      // small integer, never reused for another arena
+  uint32_t state;   // ArenaState: 0 idle, 1 active (a thread owns it), 2 abandoned (its thread ended with live blocks)
+  uint32_t pages;   // bucket pages it owns (heads)
+  uint64_t live_blocks;
+  uint64_t live_bytes;  // live blocks x block size
+};
+
+struct PageRecord {
+  uint64_t address;      // of block 0
+  uint64_t arena;        // id; 0 for a run of its own
+  uint32_t kind;         // PageKind: 1 bucket, 3 run in use
+  uint32_t size_class;
+  uint64_t block_bytes;
+  uint32_t pages;        // length in pages of 64 KiB
+  uint32_t capacity;     // blocks
+  uint32_t used;         // blocks handed out: popcount of the bitmap, remote frees that are not drained yet included
+  uint32_t remote;       // of these, freed by other threads and not yet drained
+  uint64_t bitmap_word;  // index of the first word of its used bitmap in Snapshot::bitmap_words; (capacity + 63) / 64 words
+};
+
+struct RunRecord {  // a free run
+  uint64_t address;
+  uint64_t pages;
+  uint32_t dirty;  // 1 when its content may still be in memory
+  uint32_t reserved;
+};
+
+struct MappingRecord {  // a block with a mapping of its own
+  uint64_t address;
+  uint64_t bytes;
+};
+
+struct SnapshotTotals {
+  uint64_t reserved_bytes;   // address space held
+  uint64_t committed_bytes;  // usable: regions' committed parts + mappings
+  uint64_t metadata_bytes;   // committed for headers and bitmaps
+  uint64_t live_blocks;      // sum over pages and mappings
+  uint64_t live_bytes;
+  uint64_t free_run_bytes;
+  uint64_t mapping_bytes;
+  uint64_t arenas;
+};
+
+struct Snapshot {
+  SnapshotTotals totals;
+  uint64_t bytes;  // of this copy, header included
+  uint64_t arena_count, page_count, run_count, mapping_count, bitmap_word_count;
+  const ArenaRecord* arenas;
+  const PageRecord* pages;
+  const RunRecord* runs;
+  const MappingRecord* mappings;
+  const uint64_t* bitmap_words;
+};
+
+/// Takes a snapshot into a mapping of its own; null when there is no memory for it. O(pages).
+const Snapshot* snapshot_take();
+
+/// Gives it back.
+void snapshot_release(const Snapshot* snapshot);
+
+/// The totals alone, without a copy. O(pages).
+SnapshotTotals memory_totals();
+
+}  // namespace pagerun
