@@ -1,0 +1,52 @@
+// Builds what the tests run: the addon's own build when it is missing or old, and CMake builds in their directories.
+import { readdirSync, statSync } from "node:fs";
+import { createRequire } from "node:module";
+import { availableParallelism } from "node:os";
+import { join } from "node:path";
+import { root, run } from "./steps.mjs";
+
+const require = createRequire(import.meta.url);
+const parallel = String(Math.min(8, availableParallelism()));
+
+/** Time of the last change of a file, or of the newest file in a folder; 0 when there is none. */
+function changedAt(path) {
+  try {
+    const status = statSync(path);
+    if (!status.isDirectory()) return status.mtimeMs;
+    return Math.max(0, ...readdirSync(path).map((name) => changedAt(join(path, name))));
+  } catch {
+    return 0;
+  }
+}
+
+/** True when build/Release holds everything, newer than every source. */
+export function isBuilt() {
+  const results = ["pagerun.node", "libpagerun.so", "librecorder.so", "pagerun_bench"];
+  const built = Math.min(...results.map((name) => changedAt(join(root, "build/Release", name))));
+  const changed = Math.max(...["native", "bench/native", "binding.gyp"].map((name) => changedAt(join(root, name))));
+  return built > changed;
+}
+
+/** The command that brings build/Release up to date. */
+export const nodeGyp = [require.resolve("node-gyp/bin/node-gyp.js"), "configure", "build", "--release", "-j", parallel];
+
+/** Configures and builds with cmake-js (addon included) in `directory`; the exit code and the output. */
+export async function cmakeJs(directory, definitions = {}, options = {}) {
+  const program = require.resolve("cmake-js/bin/cmake-js");
+  const defines = Object.entries(definitions).map(([name, value]) => `--CD${name}=${value}`);
+  const configured = await run(process.execPath, [program, "configure", "--out", directory, ...defines], options);
+  if (configured.code !== 0) return configured;
+  return run(process.execPath, [program, "build", "--out", directory, "--parallel", parallel], options);
+}
+
+/** Configures and builds with cmake alone (no addon, but the C++ tests) in `directory`. */
+export async function cmake(directory, definitions = {}, options = {}) {
+  const defines = Object.entries(definitions).map(([name, value]) => `-D${name}=${value}`);
+  const configured = await run(
+    "cmake",
+    ["-S", ".", "-B", directory, "-DCMAKE_BUILD_TYPE=Release", ...defines],
+    options,
+  );
+  if (configured.code !== 0) return configured;
+  return run("cmake", ["--build", directory, "--parallel", parallel], options);
+}

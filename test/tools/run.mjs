@@ -1,0 +1,27 @@
+// npm test: everything that can be checked of a working copy, from formatting to the C++ tests, and one closing line.
+// Owns the order of the steps. The sanitizers, which take longer, are sanitize.mjs.
+import { createRequire } from "node:module";
+import { isBuilt, nodeGyp } from "./native-build.mjs";
+import { check, count, finish, heading } from "./steps.mjs";
+import { cppTests, vitest } from "./suites.mjs";
+import { ensure } from "./system-tools.mjs";
+
+const require = createRequire(import.meta.url);
+const node = process.execPath;
+const biome = require.resolve("@biomejs/biome/bin/biome");
+const typescript = require.resolve("typescript/bin/tsc");
+
+heading("programs that the tests need");
+const missing = ensure(["cmake", "clang-tidy"]);
+console.log(missing.length === 0 ? "all there" : "the steps that need them will fail");
+count("programs that the tests need", missing.length === 0 ? { passed: 1 } : { failed: missing.length });
+
+if (!isBuilt()) await check("native build (node-gyp)", node, nodeGyp);
+await check("TypeScript build (ESM and CJS)", "npm", ["run", "--silent", "build:ts"]);
+await check("types of all TypeScript, type tests included", node, [typescript, "-p", "tsconfig.json"]);
+await check("TypeScript and JSON are formatted and linted", node, [biome, "check", "--error-on-warnings", "."]);
+await check("C++ is formatted", node, ["test/tools/format-cpp.mjs"]);
+await check("C++ is linted", node, ["test/tools/lint-cpp.mjs"]);
+await vitest("vitest");
+await cppTests("C++ tests", "build-test/cpp");
+finish();
