@@ -18,7 +18,7 @@ count("programs that the tests need", missing.length === 0 ? { passed: 1 } : { f
 
 if (!isBuilt()) await check("native build (node-gyp)", node, nodeGyp);
 await check("TypeScript build (ESM and CJS)", "npm", ["run", "--silent", "build:ts"]);
-await check("types of all TypeScript, type tests included", node, [typescript, "-p", "tsconfig.json"]);
+await check("types of all TypeScript, type tests included", node, [typescript, "-p", "tsconfig.json", "--noEmit"]);
 await check("TypeScript and JSON are formatted and linted", node, [biome, "check", "--error-on-warnings", "."]);
 await check("C++ is formatted", node, ["test/tools/format-cpp.mjs"]);
 await check("C++ is linted", node, ["test/tools/lint-cpp.mjs"]);
