@@ -13,6 +13,7 @@ enum class Misuse : uint32_t {
   kDoubleFree = 1,       // a block, a page or a run that is free already
   kInteriorPointer = 2,  // inside a live block, or between blocks of a page, but not the first byte of one
   kForeignPointer = 3,   // memory that this allocator never handed out
+  kWrongSize = 4,        // a sized free whose size or alignment the block cannot have been asked for with
 };
 
 /// What a pointer points into, filled as far as it is known.

@@ -1,1 +1,230 @@
+#include "snapshot.h"
 
+#include <cstring>
+
+#include "../core/arena.h"
+#include "../core/mapping_table.h"
+#include "../os/memory.h"
+#include "walk.h"
+
+namespace pagerun {
+
+namespace {
+
+uint32_t region_count() { return region_table.count.load(std::memory_order_acquire); }
+
+template <class Visit>
+void walk_regions(Visit visit) {
+  for (uint32_t i = 0; i < region_count(); i++) {
+    const Region& region = region_table.regions[i];
+    if (region.committed_bytes.load(std::memory_order_acquire) == 0) continue;
+    walk_pages(region, [&](const PageHeader* page) {
+      visit(region, page);
+      return true;
+    });
+  }
+}
+
+uint32_t remote_count(const PageHeader& page) {
+  uint32_t count = 0;
+  for (uint32_t w = 0; w < words_of(page.capacity); w++) count += count_bits(page.remote_bits[w].load(std::memory_order_relaxed));
+  return count;
+}
+
+PageRecord bucket_record(const PageHeader& page) {
+  PageRecord record = {};
+  const Arena* owner = page.owner.load(std::memory_order_relaxed);
+  record.address = reinterpret_cast<uint64_t>(page.start);
+  record.arena = owner == nullptr ? 0 : owner->id;
+  record.kind = static_cast<uint32_t>(PageKind::kBucket);
+  record.size_class = page.size_class;
+  record.block_bytes = load_relaxed(page.block_bytes);
+  record.pages = load_relaxed(page.run_pages);
+  record.capacity = page.capacity;
+  record.remote = remote_count(page);
+  return record;
+}
+
+PageRecord run_record(const PageHeader& page) {
+  PageRecord record = {};
+  record.address = reinterpret_cast<uint64_t>(page.start);
+  record.kind = static_cast<uint32_t>(PageKind::kRun);
+  record.size_class = kNoSizeClass;
+  record.block_bytes = load_relaxed(page.run_bytes);
+  record.pages = load_relaxed(page.run_pages);
+  record.capacity = 1;
+  record.used = 1;
+  return record;
+}
+
+// The used bitmap: the complement of the free bits, as far as there are blocks. Returns the number of bits set.
+uint32_t copy_used_bitmap(const PageHeader& page, uint64_t* words) {
+  uint32_t used = 0;
+  for (uint32_t w = 0; w < words_of(page.capacity); w++) {
+    uint32_t bits = page.capacity - w * kWordBits;
+    words[w] = ~load_relaxed(page.free_bits[w]) & low_bits(bits < kWordBits ? bits : kWordBits);
+    used += count_bits(words[w]);
+  }
+  return used;
+}
+
+struct Counts {
+  uint64_t arenas = 0, pages = 0, runs = 0, mappings = 0, words = 0;
+};
+
+Counts count_all() {
+  Counts counts;
+  for (const Arena* arena = arena_first(); arena != nullptr; arena = arena->next) counts.arenas++;
+  walk_regions([&](const Region&, const PageHeader* page) {
+    if (load_relaxed(page->kind) == PageKind::kFree) counts.runs++;
+    // A page may settle between this look and the copy: count it as a bucket page of the largest bitmap.
+    if (load_relaxed(page->kind) != PageKind::kFree) {
+      counts.pages++;
+      counts.words += is_live_page(*page, PageKind::kBucket) ? words_of(page->capacity) : is_settled(*page) ? 1 : kBitmapWords;
+    }
+  });
+  counts.mappings = mapping_table.count();
+  return counts;
+}
+
+// Where the parts of a snapshot lie in its mapping: header, arenas, pages, runs, mappings, bitmap words.
+struct Writer {
+  Snapshot* snapshot;
+  ArenaRecord* arenas;
+  PageRecord* pages;
+  RunRecord* runs;
+  MappingRecord* mappings;
+  uint64_t* words;
+};
+
+size_t layout(const Counts& counts, char* at, Writer* writer) {
+  char* from = at;
+  writer->snapshot = reinterpret_cast<Snapshot*>(at);
+  at += sizeof(Snapshot);
+  writer->arenas = reinterpret_cast<ArenaRecord*>(at);
+  at += counts.arenas * sizeof(ArenaRecord);
+  writer->pages = reinterpret_cast<PageRecord*>(at);
+  at += counts.pages * sizeof(PageRecord);
+  writer->runs = reinterpret_cast<RunRecord*>(at);
+  at += counts.runs * sizeof(RunRecord);
+  writer->mappings = reinterpret_cast<MappingRecord*>(at);
+  at += counts.mappings * sizeof(MappingRecord);
+  writer->words = reinterpret_cast<uint64_t*>(at);
+  at += counts.words * sizeof(uint64_t);
+  return static_cast<size_t>(at - from);
+}
+
+void copy_page(Writer& writer, const PageHeader* page) {
+  Snapshot& snapshot = *writer.snapshot;
+  if (load_relaxed(page->kind) == PageKind::kFree) {
+    uint32_t pages = load_relaxed(page->run_pages);
+    writer.runs[snapshot.run_count++] = {reinterpret_cast<uint64_t>(region_of_header(page).address_of(page)), pages, page->run_dirty, 0};
+    return;
+  }
+  bool is_bucket = is_live_page(*page, PageKind::kBucket);
+  if (!is_bucket && !is_live_page(*page, PageKind::kRun)) return;  // taking up its kind: not handed out yet
+  PageRecord record = is_bucket ? bucket_record(*page) : run_record(*page);
+  record.bitmap_word = snapshot.bitmap_word_count;
+  uint64_t* words = writer.words + record.bitmap_word;
+  if (is_bucket) {
+    record.used = copy_used_bitmap(*page, words);
+  } else {
+    words[0] = 1;
+  }
+  snapshot.bitmap_word_count += words_of(record.capacity);
+  writer.pages[snapshot.page_count++] = record;
+}
+
+void copy_arenas(Writer& writer) {
+  Snapshot& snapshot = *writer.snapshot;
+  for (const Arena* arena = arena_first(); arena != nullptr; arena = arena->next) {
+    ArenaRecord record = {arena->id, static_cast<uint32_t>(arena->state.load(std::memory_order_relaxed)), 0, 0, 0};
+    for (uint64_t i = 0; i < snapshot.page_count; i++) {
+      const PageRecord& page = writer.pages[i];
+      if (page.arena != record.id) continue;
+      record.pages++;
+      record.live_blocks += page.used;
+      record.live_bytes += page.used * page.block_bytes;
+    }
+    writer.arenas[snapshot.arena_count++] = record;
+  }
+}
+
+// Address space and commit, which no record holds.
+void add_regions(SnapshotTotals& totals) {
+  for (uint32_t i = 0; i < region_count(); i++) {
+    const Region& region = region_table.regions[i];
+    totals.reserved_bytes += region.reserved_bytes + region.table_bytes;
+    totals.committed_bytes += region.committed_bytes.load(std::memory_order_relaxed);
+    totals.metadata_bytes += region.metadata_bytes();
+  }
+}
+
+void add_page(SnapshotTotals& totals, uint64_t used, uint64_t block_bytes) {
+  totals.live_blocks += used;
+  totals.live_bytes += used * block_bytes;
+}
+
+void add_mapping(SnapshotTotals& totals, const Mapping& mapping) {
+  totals.reserved_bytes += mapping.bytes;
+  totals.committed_bytes += mapping.bytes;
+  if (mapping.is_freed) return;  // only views keep it
+  totals.mapping_bytes += mapping.bytes;
+  add_page(totals, 1, mapping.bytes);
+}
+
+}  // namespace
+
+const Snapshot* snapshot_take() {
+  HeapLock lock;
+  Counts counts = count_all();
+  Writer writer;
+  size_t bytes = round_up(layout(counts, nullptr, &writer), kOsPageBytes);
+  auto* memory = static_cast<char*>(os::map(bytes));
+  if (memory == nullptr) return nullptr;
+  layout(counts, memory, &writer);
+  Snapshot& snapshot = *writer.snapshot;
+  snapshot.bytes = bytes;
+  walk_regions([&](const Region&, const PageHeader* page) { copy_page(writer, page); });
+  copy_arenas(writer);
+  for (uint64_t i = 0; i < snapshot.page_count; i++) add_page(snapshot.totals, writer.pages[i].used, writer.pages[i].block_bytes);
+  for (uint64_t i = 0; i < snapshot.run_count; i++) snapshot.totals.free_run_bytes += writer.runs[i].pages * kPageBytes;
+  for (size_t i = 0; i < mapping_table.count(); i++) {
+    const Mapping& mapping = mapping_table.entries()[i];
+    add_mapping(snapshot.totals, mapping);
+    if (mapping.is_freed) continue;
+    writer.mappings[snapshot.mapping_count++] = {reinterpret_cast<uint64_t>(mapping.address), mapping.bytes};
+  }
+  add_regions(snapshot.totals);
+  snapshot.totals.arenas = snapshot.arena_count;
+  snapshot.arenas = writer.arenas;
+  snapshot.pages = writer.pages;
+  snapshot.runs = writer.runs;
+  snapshot.mappings = writer.mappings;
+  snapshot.bitmap_words = writer.words;
+  return &snapshot;
+}
+
+void snapshot_release(const Snapshot* snapshot) {
+  if (snapshot != nullptr) os::release(const_cast<Snapshot*>(snapshot), snapshot->bytes);
+}
+
+SnapshotTotals memory_totals() {
+  HeapLock lock;
+  SnapshotTotals totals = {};
+  for (const Arena* arena = arena_first(); arena != nullptr; arena = arena->next) totals.arenas++;
+  walk_regions([&](const Region&, const PageHeader* page) {
+    if (load_relaxed(page->kind) == PageKind::kFree) {
+      totals.free_run_bytes += load_relaxed(page->run_pages) * kPageBytes;
+    } else if (is_live_page(*page, PageKind::kBucket)) {
+      add_page(totals, page->capacity - bitmap_count(page->free_bits, page->capacity), load_relaxed(page->block_bytes));
+    } else if (is_live_page(*page, PageKind::kRun)) {
+      add_page(totals, 1, load_relaxed(page->run_bytes));
+    }
+  });
+  for (size_t i = 0; i < mapping_table.count(); i++) add_mapping(totals, mapping_table.entries()[i]);
+  add_regions(totals);
+  return totals;
+}
+
+}  // namespace pagerun

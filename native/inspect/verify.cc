@@ -1,1 +1,238 @@
+#include "verify.h"
 
+#include "../core/arena.h"
+#include "../core/mapping_table.h"
+#include "../core/thread_arena.h"
+#include "walk.h"
+
+namespace pagerun {
+
+namespace {
+
+// The first broken invariant that was met.
+class Finding {
+ public:
+  /// Notes the invariant when `holds` is false and none was noted before; returns `holds`.
+  bool expect(bool holds, const char* invariant, const void* address) {
+    if (!holds && verdict_.invariant == nullptr) verdict_ = {invariant, address};
+    return holds;
+  }
+  bool is_clean() const { return verdict_.invariant == nullptr; }
+  Verdict verdict() const { return verdict_; }
+
+ private:
+  Verdict verdict_ = {nullptr, nullptr};
+};
+
+constexpr uint32_t kMaxListLength = 1u << 26;  // a list longer than this has a cycle
+
+// Stands still while we look: our own arena, and those of threads that have ended (under arenas_lock).
+bool stands_still(const Arena* arena) {
+  return arena == current_arena || arena->state.load(std::memory_order_relaxed) == ArenaState::kAbandoned;
+}
+
+bool is_known_arena(const Arena* wanted) {
+  for (const Arena* arena = arena_first(); arena != nullptr; arena = arena->next) {
+    if (arena == wanted) return true;
+  }
+  return false;
+}
+
+uint64_t class_summary(uint32_t size_class) { return low_bits(words_of(class_capacity(size_class))); }
+
+// What a bucket page is: written once, before its first block was handed out.
+bool check_bucket_facts(Finding& finding, const Region& region, const PageHeader& page) {
+  if (!finding.expect(page.size_class < kClassCount, "size_class < class count", &page)) return false;
+  uint32_t size_class = page.size_class;
+  uint32_t block_bytes = load_relaxed(page.block_bytes);
+  finding.expect(block_bytes == class_bytes(size_class), "block_bytes == class_bytes(size_class)", &page);
+  finding.expect(page.capacity == class_capacity(size_class), "capacity == class_capacity(size_class)", &page);
+  finding.expect(load_relaxed(page.run_pages) == class_pages(size_class), "run_pages == class_pages(size_class)", &page);
+  if (!finding.is_clean()) return false;
+  finding.expect(page.reciprocal == reciprocal_of(block_bytes), "reciprocal == reciprocal_of(block_bytes)", &page);
+  finding.expect(page.start == region.address_of(&page), "start == address of the page", &page);
+  finding.expect(page.free_bits == (has_inline_bits(page) ? page.inline_free_bits : region.free_bits_of(&page)), "free_bits == its place beside the page", &page);
+  finding.expect(page.remote_bits == (has_inline_bits(page) ? page.inline_remote_bits : region.remote_bits_of(&page)), "remote_bits == its place beside the page", &page);
+  return finding.is_clean();
+}
+
+// Remote bits may change at any time, but only of blocks that are in use, and only from 0 to 1.
+void check_remote_bits(Finding& finding, const PageHeader& page) {
+  for (uint32_t w = 0; w < words_of(page.capacity); w++) {
+    uint64_t remote = page.remote_bits[w].load(std::memory_order_acquire);
+    finding.expect((remote & page.free_bits[w]) == 0, "remote bitmap is within the used bitmap", &page);
+  }
+}
+
+void check_bucket_counts(Finding& finding, const PageHeader& page) {
+  uint32_t last = words_of(page.capacity) - 1, tail = page.capacity % kWordBits;
+  uint32_t free_count = bitmap_count(page.free_bits, page.capacity);
+  if (tail != 0) finding.expect((page.free_bits[last] & ~low_bits(tail)) == 0, "no free bit beyond capacity", &page);
+  finding.expect(page.used + free_count == page.capacity, "used == popcount(used bitmap)", &page);
+  finding.expect((page.summary & ~class_summary(page.size_class)) == 0, "summary is within the bitmap's words", &page);
+  for (uint32_t w = 0; w <= last; w++) {
+    if (page.free_bits[w] != 0) finding.expect((page.summary >> w & 1) != 0, "summary bit w clear => word w is 0", &page);
+  }
+  check_remote_bits(finding, page);
+}
+
+void check_follow(Finding& finding, const PageHeader* head) {
+  for (uint32_t i = 1; i < load_relaxed(head->run_pages); i++) {
+    finding.expect(load_relaxed(head[i].kind) == PageKind::kFollow && load_relaxed(head[i].distance) == i, "a further page names its head", head + i);
+    finding.expect(head[i].owner.load(std::memory_order_relaxed) == nullptr, "a further page has no owner", head + i);
+  }
+}
+
+void check_bucket_page(Finding& finding, const Region& region, const PageHeader& page) {
+  if (!check_bucket_facts(finding, region, page)) return;
+  check_follow(finding, &page);
+  const Arena* owner = page.owner.load(std::memory_order_relaxed);
+  if (owner == nullptr) return;  // on its way back to the run list
+  if (!finding.expect(is_known_arena(owner), "owner is an arena", &page)) return;
+  if (stands_still(owner)) check_bucket_counts(finding, page);
+}
+
+void check_run(Finding& finding, const Region& region, const PageHeader& page) {
+  uint64_t run_bytes = load_relaxed(page.run_bytes);
+  finding.expect(page.owner.load(std::memory_order_relaxed) == nullptr, "a run has no owner", &page);
+  finding.expect(load_relaxed(page.block_bytes) == kRunBlock, "block_bytes of a run is its mark", &page);
+  finding.expect(page.start == region.address_of(&page), "start == address of the page", &page);
+  finding.expect(run_bytes > 0 && run_bytes <= load_relaxed(page.run_pages) * kPageBytes && run_bytes % kOsPageBytes == 0, "0 < run_bytes <= run_pages x page", &page);
+  check_follow(finding, &page);
+}
+
+void check_free_run(Finding& finding, const PageHeader* first, const PageHeader* end) {
+  uint32_t pages = first->run_pages;
+  const PageHeader* last = first + pages - 1;
+  finding.expect(last->kind == PageKind::kFree && last->run_pages == pages, "both ends of a free run name its length", first);
+  finding.expect(first->run_dirty <= 1, "run_dirty is 0 or 1", first);
+  finding.expect(last + 1 == end || load_relaxed(last[1].kind) != PageKind::kFree, "no two free runs are neighbours", first);
+  finding.expect(first->owner.load(std::memory_order_relaxed) == nullptr, "a free run has no owner", first);
+}
+
+struct Walked {
+  size_t free_runs = 0, free_pages = 0, dirty_pages = 0;
+};
+
+void check_region(Finding& finding, const Region& region, Walked* walked) {
+  const PageHeader* end = region.headers + region.used_pages;
+  finding.expect(region.used_pages * kPageBytes <= region.committed_bytes.load(std::memory_order_relaxed), "used pages are committed", region.base);
+  const PageHeader* stopped = walk_pages(region, [&](const PageHeader* page) {
+    PageKind kind = load_relaxed(page->kind);
+    bool is_settling = kind != PageKind::kFree && !is_settled(*page);
+    if (kind == PageKind::kFree) {
+      walked->free_runs++;
+      walked->free_pages += page->run_pages;
+      if (page->run_dirty) walked->dirty_pages += page->run_pages;
+      check_free_run(finding, page, end);
+    } else if (!is_settling && kind == PageKind::kBucket) {
+      check_bucket_page(finding, region, *page);
+    } else if (!is_settling && kind == PageKind::kRun) {
+      check_run(finding, region, *page);
+    } else {
+      finding.expect(is_settling && (kind == PageKind::kRun || kind == PageKind::kBucket), "every page belongs to a head", page);
+    }
+    return finding.is_clean();
+  });
+  finding.expect(stopped == end, "every page belongs to a head", stopped);
+}
+
+// Walks a list of pages; returns its length.
+template <class Check>
+size_t check_list(Finding& finding, const PageHeader* first, Check check) {
+  size_t length = 0;
+  const PageHeader* prev = nullptr;
+  for (const PageHeader* page = first; page != nullptr && finding.is_clean(); page = page->next) {
+    if (!finding.expect(page->prev == prev, "next/prev agree", page)) break;
+    if (!finding.expect(++length < kMaxListLength, "a list ends", page)) break;
+    check(page);
+    prev = page;
+  }
+  return length;
+}
+
+void check_bins(Finding& finding, const Walked& walked) {
+  size_t runs = 0, pages = 0;
+  for (bool dirty : {false, true}) {
+    for (uint32_t bin = 0; bin < RunList::kBins; bin++) {
+      runs += check_list(finding, run_list.bin_first(bin, dirty), [&](const PageHeader* run) {
+        finding.expect(run->kind == PageKind::kFree && run->run_dirty == dirty, "a bin holds free runs of its kind", run);
+        pages += run->run_pages;
+      });
+    }
+  }
+  finding.expect(runs == walked.free_runs && pages == walked.free_pages, "every free run is in one bin", &run_list);
+  finding.expect(run_list.dirty_pages() == walked.dirty_pages, "dirty_pages == sum of dirty free runs", &run_list);
+}
+
+void check_bucket(Finding& finding, const Arena* arena, const Bucket& bucket, size_t* pages) {
+  auto belongs = [&](const PageHeader* page) {
+    finding.expect(page->owner.load(std::memory_order_relaxed) == arena && page->kind == PageKind::kBucket, "a bucket's page names its arena", page);
+    finding.expect(page->size_class == bucket.size_class, "a bucket's page is of its class", page);
+  };
+  *pages += check_list(finding, bucket.partial.first(), [&](const PageHeader* page) {
+    belongs(page);
+    finding.expect(page->notify_at == 0 && page->used > 0 && !is_full(*page), "a partial page is neither empty nor full", page);
+  });
+  *pages += check_list(finding, bucket.full.first(), [&](const PageHeader* page) {
+    belongs(page);
+    finding.expect(page->notify_at == page->capacity - 1u && is_full(*page), "a full page is full", page);
+  });
+  const PageHeader* current = bucket.page;
+  finding.expect((current == nullptr) == (bucket.word == &no_bits), "a bucket takes from its current page", &bucket);
+  if (current == nullptr || !finding.is_clean()) return;
+  (*pages)++;
+  belongs(current);
+  auto word = static_cast<size_t>(bucket.word - current->free_bits);
+  bool fits = word < words_of(current->capacity) && bucket.word_base == block_address(*current, static_cast<uint32_t>(word) * kWordBits);
+  finding.expect(fits && current->notify_at == kNeverNotify, "a bucket takes from its current page", current);
+}
+
+size_t pages_owned_by(const Arena* arena) {
+  size_t count = 0;
+  for (uint32_t i = 0; i < region_table.count.load(std::memory_order_relaxed); i++) {
+    walk_pages(region_table.regions[i], [&](const PageHeader* page) {
+      if (is_live_page(*page, PageKind::kBucket) && page->owner.load(std::memory_order_relaxed) == arena) count++;
+      return true;
+    });
+  }
+  return count;
+}
+
+void check_arena(Finding& finding, const Arena* arena) {
+  finding.expect(arena->id != 0, "an arena has an id", arena);
+  if (!stands_still(arena)) return;
+  size_t pages = 0;
+  for (const Bucket& bucket : arena->buckets) check_bucket(finding, arena, bucket, &pages);
+  if (!finding.is_clean()) return;
+  finding.expect(pages == arena->page_count, "page_count == pages on the arena's lists", arena);
+  finding.expect(pages == pages_owned_by(arena), "every bucket page is on a list of its owner", arena);
+}
+
+void check_mappings(Finding& finding) {
+  const char* end = nullptr;
+  size_t total = 0;
+  for (size_t i = 0; i < mapping_table.count(); i++) {
+    const Mapping& mapping = mapping_table.entries()[i];
+    finding.expect(mapping.address >= end && mapping.bytes > 0, "mappings are sorted and apart", mapping.address);
+    finding.expect(!mapping.is_freed || mapping.pins > 0, "a freed mapping is pinned", mapping.address);
+    end = mapping.address + mapping.bytes;
+    total += mapping.bytes;
+  }
+  finding.expect(total == mapping_table.total_bytes(), "total_bytes == sum of mappings", &mapping_table);
+}
+
+}  // namespace
+
+Verdict verify() {
+  HeapLock lock;
+  Finding finding;
+  Walked walked;
+  for (uint32_t i = 0; i < region_table.count.load(std::memory_order_acquire); i++) check_region(finding, region_table.regions[i], &walked);
+  if (finding.is_clean()) check_bins(finding, walked);
+  for (const Arena* arena = arena_first(); arena != nullptr && finding.is_clean(); arena = arena->next) check_arena(finding, arena);
+  check_mappings(finding);
+  return finding.verdict();
+}
+
+}  // namespace pagerun

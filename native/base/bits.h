@@ -1,0 +1,31 @@
+// Bit arithmetic: questions and answers on single words. No state.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace pagerun {
+
+constexpr bool is_power_of_two(uint64_t x) { return x != 0 && (x & (x - 1)) == 0; }
+
+/// Index of the lowest set bit; `x` must not be 0.
+constexpr uint32_t lowest_bit(uint64_t x) { return static_cast<uint32_t>(__builtin_ctzll(x)); }
+
+/// Index of the highest set bit; `x` must not be 0.
+constexpr uint32_t highest_bit(uint64_t x) { return 63u - static_cast<uint32_t>(__builtin_clzll(x)); }
+
+constexpr uint32_t count_bits(uint64_t x) { return static_cast<uint32_t>(__builtin_popcountll(x)); }
+
+/// The `n` lowest bits set, 0 <= n <= 64.
+constexpr uint64_t low_bits(uint32_t n) { return n >= 64 ? ~0ull : (1ull << n) - 1; }
+
+/// `x` rounded up to a multiple of `unit`, a power of two; wraps for x above 2^64 - unit.
+constexpr uint64_t round_up(uint64_t x, uint64_t unit) { return (x + unit - 1) & ~(unit - 1); }
+
+constexpr uint64_t round_down(uint64_t x, uint64_t unit) { return x & ~(unit - 1); }
+
+constexpr uint64_t divide_up(uint64_t x, uint64_t by) { return (x + by - 1) / by; }
+
+constexpr uint64_t power_of_two_at_least(uint64_t x) { return x <= 1 ? 1 : 1ull << (highest_bit(x - 1) + 1); }
+
+}  // namespace pagerun

@@ -1,0 +1,49 @@
+// A doubly linked list through `next` and `prev` members of its entries; the list owns no entry.
+// Invariant, checked before a link is followed for writing: entry->next->prev == entry and entry->prev->next == entry.
+// Thread rule: the list's owner, or whoever holds its lock.
+#pragma once
+
+#include "check.h"
+#include "relaxed.h"
+
+namespace pagerun {
+
+template <class T>
+class List {
+ public:
+  T* first() const { return load_relaxed(first_); }
+  bool is_empty() const { return first_ == nullptr; }
+
+  void push(T* entry) {
+    CHECK(entry->next == nullptr && entry->prev == nullptr);
+    if (first_ != nullptr) {
+      CHECK(first_->prev == nullptr);
+      store_relaxed(first_->prev, entry);
+    }
+    store_relaxed(entry->next, first_);
+    store_relaxed(first_, entry);
+  }
+
+  void remove(T* entry) {
+    T* next = entry->next;
+    T* prev = entry->prev;
+    CHECK(prev == nullptr ? first_ == entry : prev->next == entry);
+    CHECK(next == nullptr || next->prev == entry);
+    store_relaxed(prev == nullptr ? first_ : prev->next, next);
+    if (next != nullptr) store_relaxed(next->prev, prev);
+    store_relaxed(entry->next, nullptr);
+    store_relaxed(entry->prev, nullptr);
+  }
+
+  /// Removes and returns the first entry, or null.
+  T* pop() {
+    T* entry = first_;
+    if (entry != nullptr) remove(entry);
+    return entry;
+  }
+
+ private:
+  T* first_ = nullptr;
+};
+
+}  // namespace pagerun

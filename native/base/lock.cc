@@ -1,0 +1,44 @@
+#include "lock.h"
+
+#include <linux/futex.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+namespace pagerun {
+
+namespace {
+
+constexpr int kSpins = 100;
+
+// Tells the core that this is a spin; a compiler barrier where there is no such instruction.
+#ifdef __x86_64__
+inline void spin_pause() { __builtin_ia32_pause(); }
+#else
+inline void spin_pause() { __asm__ volatile("" ::: "memory"); }
+#endif
+
+// free() must keep errno, and it may end up here.
+void futex(std::atomic<uint32_t>& word, int operation, uint32_t value) {
+  int saved = errno;
+  syscall(SYS_futex, &word, operation | FUTEX_PRIVATE_FLAG, value, nullptr, nullptr, 0);
+  errno = saved;
+}
+
+}  // namespace
+
+// Three states after Ulrich Drepper, "Futexes Are Tricky" (2011), mutex 2: whoever may have slept leaves the word
+// contended, so that no wake is lost.
+void Lock::take_slow() {
+  for (int i = 0; i < kSpins; i++) {
+    uint32_t expected = kFree;
+    if (word_.load(std::memory_order_relaxed) == kFree && word_.compare_exchange_weak(expected, kHeld, std::memory_order_acquire, std::memory_order_relaxed)) return;
+    spin_pause();
+  }
+  while (word_.exchange(kContended, std::memory_order_acquire) != kFree) futex(word_, FUTEX_WAIT, kContended);
+}
+
+void Lock::wake_one() { futex(word_, FUTEX_WAKE, 1); }
+
+}  // namespace pagerun

@@ -1,0 +1,210 @@
+#include "allocator.h"
+
+#include <cstdint>
+#include <cstring>
+
+#include "../base/check.h"
+#include "allocator_inline.h"
+#include "mapping_table.h"
+#include "run_list.h"
+
+namespace pagerun {
+
+namespace {
+
+constexpr uint32_t kMaxRunPages = 512;  // larger blocks get a mapping of their own
+constexpr size_t kMaxRunBytes = kMaxRunPages * kPageBytes;
+
+// A shrink by less than this part of the block stays where it is.
+constexpr size_t kShrinkShare = 2;
+
+// Where a pointer leads: the head of its page and, in a bucket page, the number of its block.
+struct Place {
+  PageHeader* page;
+  uint32_t index;
+};
+
+PageKind kind_of(const PageHeader* page) { return load_relaxed(page->kind); }
+
+bool is_head(const PageHeader* page) {
+  PageKind kind = kind_of(page);
+  return (kind == PageKind::kBucket || kind == PageKind::kRun) && is_settled(*page);
+}
+
+// The head of the live page or run that holds the page of `header`, or null.
+PageHeader* head_of(PageHeader* header) {
+  if (is_head(header)) return header;
+  if (kind_of(header) != PageKind::kFollow) return nullptr;
+  uint32_t distance = load_relaxed(header->distance);
+  PageHeader* head = header - distance;
+  // A further page that was freed since keeps its old mark: its head, if there is one, is no longer that long.
+  return is_head(head) && distance < load_relaxed(head->run_pages) ? head : nullptr;
+}
+
+bool is_free_block(const PageHeader* page, uint32_t index) {
+  if (bitmap_test(page->free_bits, index)) return true;
+  return (page->remote_bits[word_of(index)].load(std::memory_order_relaxed) & mask_of(index)) != 0;
+}
+
+// Classifies a pointer into a bucket page; fills *block with the live block that holds it, if any.
+Misuse locate_in_bucket_page(const char* ptr, PageHeader* page, Place* place, Block* block) {
+  auto offset = static_cast<uint32_t>(ptr - page->start);
+  uint32_t index = block_index(page->reciprocal, offset);
+  if (index >= page->capacity) return Misuse::kInteriorPointer;  // the unused tail
+  if (is_free_block(page, index)) return Misuse::kDoubleFree;
+  place->page = page;
+  place->index = index;
+  *block = {block_address(*page, index), page->block_bytes, page->size_class, static_cast<uint32_t>(PageKind::kBucket)};
+  return index * page->block_bytes == offset ? Misuse::kNone : Misuse::kInteriorPointer;
+}
+
+// Where `ptr` leads. place->page is null for mappings, and when there is no live block.
+Misuse place_of(const void* ptr, Place* place, Block* block) {
+  *place = {};
+  *block = {};
+  Region* region = region_of(ptr);
+  if (region == nullptr) return mapping_table.find(ptr, block);
+  PageHeader* header = region->header_of(ptr);
+  PageHeader* head = head_of(header);
+  if (head == nullptr) return kind_of(header) == PageKind::kNone && !region->was_used(header) ? Misuse::kForeignPointer : Misuse::kDoubleFree;
+  if (kind_of(head) == PageKind::kBucket) return locate_in_bucket_page(static_cast<const char*>(ptr), head, place, block);
+  place->page = head;
+  *block = {head->start, load_relaxed(head->run_bytes), kNoSizeClass, static_cast<uint32_t>(PageKind::kRun)};
+  return ptr == head->start ? Misuse::kNone : Misuse::kInteriorPointer;
+}
+
+void run_settle(PageHeader* run, size_t bytes) {
+  store_relaxed(run->run_bytes, round_up(bytes, kOsPageBytes));
+  __atomic_store_n(&run->block_bytes, kRunBlock, __ATOMIC_RELEASE);  // release: pairs with is_settled()
+}
+
+// A block of more than a bucket page serves; *is_zero tells whether its content is known to be zero.
+void* allocate_large(size_t bytes, size_t alignment, bool* is_zero) {
+  *is_zero = true;
+  if (bytes > PTRDIFF_MAX) return nullptr;
+  size_t align_pages = alignment <= kPageBytes ? 1 : alignment / kPageBytes;
+  size_t pages = divide_up(bytes, kPageBytes);
+  if (pages + align_pages - 1 <= kMaxRunPages) {
+    PageHeader* run = run_list.take(static_cast<uint32_t>(pages), static_cast<uint32_t>(align_pages));
+    if (run != nullptr) {
+      *is_zero = run->run_dirty == 0;
+      run_settle(run, bytes);
+      return run->start;
+    }
+  }
+  return mapping_table.take(bytes, alignment);
+}
+
+Misuse free_in_bucket_page(const Place& place) {
+  for (;;) {
+    Arena* owner = place.page->owner.load(std::memory_order_relaxed);
+    Arena* mine = current_arena;
+    if (owner == mine) break;
+    bool is_abandoned = owner != nullptr && owner->state.load(std::memory_order_relaxed) == ArenaState::kAbandoned;
+    bool can_adopt = is_abandoned && mine != &empty_arena && mine != &ended_arena;
+    if (!can_adopt || !page_adopt(mine, place.page)) return page_free_remote(place.page, place.index);
+  }
+  uint64_t* word_at = &place.page->free_bits[word_of(place.index)];
+  page_free_local(current_arena, place.page, place.index, word_at, *word_at);
+  return Misuse::kNone;
+}
+
+// Moves a block: the new one is allocated first, so that a refusal leaves the old one as it was.
+void* move_block(void* ptr, size_t keep_bytes, size_t bytes) {
+  void* moved = allocate(bytes);
+  if (moved == nullptr) return nullptr;
+  memcpy(moved, ptr, keep_bytes < bytes ? keep_bytes : bytes);
+  CHECK(deallocate(ptr) == Misuse::kNone);
+  return moved;
+}
+
+bool resize_run_in_place(PageHeader* run, size_t bytes) {
+  if (bytes <= kMaxBlockBytes || bytes > kMaxRunBytes) return false;
+  auto pages = static_cast<uint32_t>(divide_up(bytes, kPageBytes));
+  bool is_dirty = false;
+  if (pages > run->run_pages && !run_list.grow(run, pages, &is_dirty)) return false;
+  if (pages < run->run_pages) run_list.shrink(run, pages);
+  store_relaxed(run->run_bytes, round_up(bytes, kOsPageBytes));
+  return true;
+}
+
+bool stays_in_bucket(const Block& block, size_t bytes) {
+  return bytes <= block.usable_bytes && bytes >= block.usable_bytes / kShrinkShare;
+}
+
+}  // namespace
+
+void* allocate_refill(Arena* arena, Bucket* bucket) {
+  if (bucket->page == nullptr) [[unlikely]] return thread_take_slow(arena, bucket->size_class);
+  return bucket_take_slow(arena, bucket);
+}
+
+void* allocate_beyond(Arena* arena, size_t bytes) {
+  if (bytes <= kMaxBlockBytes) {
+    Bucket* bucket = bucket_at(arena, stepped_class_of(bytes));
+    uint64_t word = *bucket->word;
+    return word != 0 ? bucket_take(bucket, word) : allocate_refill(arena, bucket);
+  }
+  bool is_zero = false;
+  return allocate_large(bytes, kMaxAlignBytes, &is_zero);
+}
+
+Misuse deallocate_slow(void* ptr) {
+  if (ptr == nullptr) return Misuse::kNone;
+  Place place;
+  Block block;
+  Misuse misuse = place_of(ptr, &place, &block);
+  if (misuse != Misuse::kNone) return misuse;
+  if (place.page == nullptr) return mapping_table.put(ptr);
+  if (kind_of(place.page) == PageKind::kBucket) return free_in_bucket_page(place);
+  return run_list.put(place.page, PageKind::kRun) ? Misuse::kNone : Misuse::kDoubleFree;
+}
+
+void* allocate(size_t bytes) { return allocate_fast(bytes); }
+
+Misuse deallocate(void* ptr) { return deallocate_fast(ptr) ? Misuse::kNone : deallocate_slow(ptr); }
+
+void* allocate_zeroed(size_t count, size_t bytes) {
+  size_t total = 0;
+  if (__builtin_mul_overflow(count, bytes, &total)) return nullptr;
+  bool is_zero = false;
+  void* ptr = total <= kMaxBlockBytes ? allocate_fast(total) : allocate_large(total, kMaxAlignBytes, &is_zero);
+  if (ptr != nullptr && !is_zero) memset(ptr, 0, total);
+  return ptr;
+}
+
+void* allocate_aligned(size_t alignment, size_t bytes) {
+  if (!is_power_of_two(alignment) || bytes > PTRDIFF_MAX) return nullptr;
+  if (bytes <= kMaxBlockBytes && alignment <= kMaxBlockBytes) {
+    Arena* arena = current_arena;
+    Bucket* bucket = bucket_at(arena, class_of(bytes, alignment));
+    uint64_t word = *bucket->word;
+    return word != 0 ? bucket_take(bucket, word) : allocate_refill(arena, bucket);
+  }
+  bool is_zero = false;
+  return allocate_large(bytes == 0 ? 1 : bytes, alignment, &is_zero);
+}
+
+Misuse reallocate(void* ptr, size_t bytes, void** result) {
+  Place place;
+  Block block;
+  *result = nullptr;
+  Misuse misuse = place_of(ptr, &place, &block);
+  if (misuse != Misuse::kNone) return misuse;
+  if (bytes > PTRDIFF_MAX) return Misuse::kNone;
+  bool is_bucket = block.kind == static_cast<uint32_t>(PageKind::kBucket);
+  if (is_bucket ? stays_in_bucket(block, bytes) : place.page != nullptr && resize_run_in_place(place.page, bytes)) {
+    *result = ptr;
+    return Misuse::kNone;
+  }
+  if (place.page == nullptr && bytes > kMaxRunBytes / kShrinkShare) *result = mapping_table.resize(ptr, bytes);
+  if (*result == nullptr) *result = move_block(ptr, block.usable_bytes, bytes);
+  return Misuse::kNone;
+}
+
+Misuse locate(const void* ptr, Block* block) {
+  Place place;
+  return place_of(ptr, &place, block);
+}
+
+}  // namespace pagerun

@@ -1,0 +1,55 @@
+// The fast paths of malloc and free: no lock, no atomic read-modify-write, no system call, and the block is not touched.
+// For the two places that must be fast (allocator.cc and preload/); everyone else includes allocator.h.
+#pragma once
+
+#include "allocator.h"
+#include "region.h"
+#include "thread_arena.h"
+
+namespace pagerun {
+
+/// Everything that allocate() does not do at once: larger sizes, an empty word, a thread's first call.
+void* allocate_beyond(Arena* arena, size_t bytes);
+void* allocate_refill(Arena* arena, Bucket* bucket);
+
+/// Everything that deallocate() does not do at once: null, another arena's page, runs, mappings, misuse.
+Misuse deallocate_slow(void* ptr);
+
+/// What allocate_fast() falls back to. preload/ has its own, which set errno.
+struct SlowPath {
+  static void* beyond(Arena* arena, size_t bytes) { return allocate_beyond(arena, bytes); }
+  static void* refill(Arena* arena, Bucket* bucket) { return allocate_refill(arena, bucket); }
+};
+
+template <class Slow = SlowPath>
+inline void* allocate_fast(size_t bytes) {
+  Arena* arena = current_arena;
+  if (bytes > kMaxDirectBytes) [[unlikely]] return Slow::beyond(arena, bytes);
+  auto* bucket = reinterpret_cast<Bucket*>(reinterpret_cast<char*>(arena) + arena->direct[(bytes + kDirectUnit - 1) / kDirectUnit]);
+  uint64_t word = *bucket->word;
+  if (word == 0) [[unlikely]] return Slow::refill(arena, bucket);
+  return bucket_take(bucket, word);
+}
+
+/// True when `ptr` was a live block of the calling thread's own arena in the first page of its bucket page, and is free
+/// now; false, with nothing changed, in every other case.
+inline bool deallocate_fast(void* ptr) {
+  const Region& region = region_table.regions[0];
+  size_t committed_bytes = region.committed_bytes.load(std::memory_order_acquire);
+  auto offset = static_cast<size_t>(static_cast<char*>(ptr) - load_relaxed(region.base));
+  if (offset >= committed_bytes) [[unlikely]] return false;
+  PageHeader* page = region.headers + offset / kPageBytes;
+  Arena* arena = current_arena;
+  if (page->owner.load(std::memory_order_relaxed) != arena) [[unlikely]] return false;
+  auto in_page = static_cast<uint32_t>(offset % kPageBytes);
+  uint32_t index = block_index(page->reciprocal, in_page);
+  if (index * page->block_bytes != in_page || index >= page->capacity) [[unlikely]] return false;
+  uint64_t* word_at = &page->free_bits[word_of(index)];
+  uint64_t word = *word_at;
+  if (word & mask_of(index)) [[unlikely]] return false;
+  // From here ptr is a live block of this arena.
+  page_free_local(arena, page, index, word_at, word);
+  return true;
+}
+
+}  // namespace pagerun

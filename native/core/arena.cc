@@ -1,0 +1,311 @@
+#include "arena.h"
+
+#include <new>
+
+#include "../base/check.h"
+#include "../os/memory.h"
+#include "run_list.h"
+
+namespace pagerun {
+
+uint64_t no_bits = 0;
+Lock arenas_lock;
+
+namespace {
+
+constexpr size_t kArenaBatch = 4;  // arenas that one mapping holds
+
+std::atomic<Arena*> all_arenas{nullptr};  // release: pairs with arena_first()
+Arena* abandoned_arenas = nullptr;        // under arenas_lock
+Arena* spare_arenas = nullptr;            // mapped, never used; linked by next_abandoned, under arenas_lock
+uint64_t arena_count = 0;                 // under arenas_lock
+
+Arena* owner_of(const PageHeader* page) { return page->owner.load(std::memory_order_relaxed); }
+
+void bucket_clear(Bucket& bucket) {
+  bucket.word = &no_bits;
+  bucket.word_base = nullptr;
+  store_relaxed(bucket.page, nullptr);
+}
+
+// Makes the page's first word with a free bit the one that blocks are taken from; false when there is none.
+bool bucket_use(Bucket* bucket, PageHeader* page) {
+  for (; page->summary != 0; page->summary &= page->summary - 1) {
+    uint32_t w = lowest_bit(page->summary);
+    if (page->free_bits[w] == 0) continue;
+    bucket->word = &page->free_bits[w];
+    bucket->word_base = block_address(*page, w * kWordBits);
+    return true;
+  }
+  return false;
+}
+
+void current_to_full(Bucket* bucket) {
+  PageHeader* page = bucket->page;
+  page->notify_at = page->capacity - 1u;
+  bucket->full.push(page);
+  bucket_clear(*bucket);
+}
+
+void partial_to_current(Bucket* bucket, PageHeader* page) {
+  bucket->partial.remove(page);
+  page->notify_at = kNeverNotify;
+  store_relaxed(bucket->page, page);
+}
+
+void full_to_partial(Bucket* bucket, PageHeader* page) {
+  bucket->full.remove(page);
+  page->notify_at = 0;
+  bucket->partial.push(page);
+}
+
+void page_attach(Arena* arena, PageHeader* page) {
+  store_relaxed(arena->page_count, arena->page_count + 1);
+  page->owner.store(arena, std::memory_order_relaxed);
+}
+
+void page_detach(Arena* arena, PageHeader* page) {
+  store_relaxed(arena->page_count, arena->page_count - 1);
+  page->owner.store(nullptr, std::memory_order_relaxed);
+}
+
+// An empty page on no list goes back to the run list.
+void page_release(Arena* arena, PageHeader* page) {
+  CHECK(page->used == 0 && page->remote_summary.load(std::memory_order_relaxed) == 0);
+  page_detach(arena, page);
+  CHECK(run_list.put(page, PageKind::kBucket));
+}
+
+void partial_to_empty(Arena* arena, Bucket* bucket, PageHeader* page) {
+  bucket->partial.remove(page);
+  page_release(arena, page);
+}
+
+PageHeader* page_new(Arena* arena, const Bucket* bucket) {
+  uint32_t size_class = bucket->size_class;
+  PageHeader* page = run_list.take(class_pages(size_class));
+  if (page == nullptr) return nullptr;
+  const Region& region = region_of_header(page);
+  page->capacity = static_cast<uint16_t>(class_capacity(size_class));
+  page->size_class = static_cast<uint8_t>(size_class);
+  page->reciprocal = reciprocal_of(bucket->block_bytes);
+  page->free_bits = has_inline_bits(*page) ? page->inline_free_bits : region.free_bits_of(page);
+  page->remote_bits = has_inline_bits(*page) ? page->inline_remote_bits : region.remote_bits_of(page);
+  store_relaxed(page->used, 0u);
+  page->notify_at = kNeverNotify;
+  page->summary = whole_summary(*page);
+  bitmap_fill(page->free_bits, page->capacity);
+  store_relaxed(page->kind, PageKind::kBucket);
+  page_attach(arena, page);
+  __atomic_store_n(&page->block_bytes, bucket->block_bytes, __ATOMIC_RELEASE);  // release: pairs with is_settled()
+  return page;
+}
+
+// Every page on an arena's list, taken at once. acquire: pairs with the push in page_send_to_owner().
+PageHeader* remote_pages_take(Arena* arena) {
+  if (arena->remote_pages.load(std::memory_order_seq_cst) == nullptr) return nullptr;
+  return arena->remote_pages.exchange(nullptr, std::memory_order_seq_cst);
+}
+
+void arena_service(Arena* arena);
+
+// Steps 3 and 4 of the protocol.
+void page_send_to_owner(PageHeader* page) {
+  Arena* owner = owner_of(page);
+  PageHeader* first = owner->remote_pages.load(std::memory_order_relaxed);
+  do {
+    page->remote_next = first;
+  } while (!owner->remote_pages.compare_exchange_weak(first, page, std::memory_order_seq_cst, std::memory_order_relaxed));
+  if (owner->state.load(std::memory_order_seq_cst) == ArenaState::kAbandoned) arena_service(owner);
+}
+
+// Folds a page's remote frees into its free bits. The page has been taken off its owner's list by the caller, who may
+// change it: the owner's thread, or a thread that holds arenas_lock while the owner is abandoned.
+void page_collect(PageHeader* page) {
+  // acquire: pairs with the release in page_free_remote(); the blocks' last writes come before their next use
+  uint64_t words = page->remote_summary.exchange(0, std::memory_order_acq_rel);
+  uint32_t freed = 0;
+  for (; words != 0; words &= words - 1) {
+    uint32_t w = lowest_bit(words);
+    uint64_t bits = page->remote_bits[w].exchange(0, std::memory_order_acq_rel);
+    CHECK((page->free_bits[w] & bits) == 0);
+    store_relaxed(page->free_bits[w], page->free_bits[w] | bits);
+    page->summary |= 1ull << w;
+    freed += count_bits(bits);
+  }
+  CHECK(freed <= page->used);
+  store_relaxed(page->used, page->used - freed);
+}
+
+// The state changes that a collection brought about.
+void page_settle(Arena* arena, PageHeader* page) {
+  Bucket* bucket = bucket_at(arena, page->size_class);
+  if (bucket->page == page) return;
+  if (page->notify_at != 0 && !is_full(*page)) full_to_partial(bucket, page);
+  if (page->used == 0) partial_to_empty(arena, bucket, page);
+}
+
+void pages_drain(Arena* arena, PageHeader* page) {
+  while (page != nullptr) {
+    PageHeader* next = page->remote_next;
+    if (owner_of(page) == arena) {
+      page_collect(page);
+      page_settle(arena, page);
+    } else {
+      page_send_to_owner(page);  // adopted after its list was chosen
+    }
+    page = next;
+  }
+}
+
+void arena_service_locked(Arena* arena) {
+  while (PageHeader* pages = remote_pages_take(arena)) {
+    for (PageHeader* page = pages; page != nullptr;) {
+      PageHeader* next = page->remote_next;
+      Arena* owner = owner_of(page);
+      if (owner->state.load(std::memory_order_relaxed) == ArenaState::kAbandoned) {
+        page_collect(page);
+        page_settle(owner, page);
+      } else {
+        // Its thread looks at the list by itself; should it end just now, its abandon() does.
+        PageHeader* first = owner->remote_pages.load(std::memory_order_relaxed);
+        do {
+          page->remote_next = first;
+        } while (!owner->remote_pages.compare_exchange_weak(first, page, std::memory_order_seq_cst, std::memory_order_relaxed));
+      }
+      page = next;
+    }
+  }
+}
+
+// Drains an arena whose thread has ended, on behalf of whoever pushed a page to it.
+void arena_service(Arena* arena) {
+  LockGuard guard(arenas_lock);
+  if (arena->state.load(std::memory_order_relaxed) == ArenaState::kAbandoned) arena_service_locked(arena);
+}
+
+// Null when memory is exhausted. Under arenas_lock.
+Arena* arena_new() {
+  if (spare_arenas == nullptr) {
+    auto* batch = static_cast<Arena*>(os::map(round_up(kArenaBatch * sizeof(Arena), kOsPageBytes)));
+    if (batch == nullptr) return nullptr;
+    for (size_t i = kArenaBatch; i-- > 0;) {
+      batch[i].next_abandoned = spare_arenas;
+      spare_arenas = &batch[i];
+    }
+  }
+  Arena* arena = spare_arenas;
+  spare_arenas = arena->next_abandoned;
+  arena = new (arena) Arena();
+  arena->id = ++arena_count;
+  arena->next = all_arenas.load(std::memory_order_relaxed);
+  all_arenas.store(arena, std::memory_order_release);
+  return arena;
+}
+
+void current_retire(Arena* arena, Bucket* bucket) {
+  PageHeader* page = bucket->page;
+  if (page == nullptr) return;
+  if (page->used == 0) {
+    bucket_clear(*bucket);
+    page_release(arena, page);
+  } else if (is_full(*page)) {
+    current_to_full(bucket);
+  } else {
+    bucket_clear(*bucket);
+    page->notify_at = 0;
+    bucket->partial.push(page);
+  }
+}
+
+}  // namespace
+
+void* bucket_take_slow(Arena* arena, Bucket* bucket) {
+  PageHeader* page = bucket->page;
+  if (page != nullptr) {
+    if (bucket_use(bucket, page)) return bucket_take(bucket, *bucket->word);
+    current_to_full(bucket);
+  }
+  if (arena->remote_pages.load(std::memory_order_relaxed) != nullptr) arena_drain(arena);
+  page = bucket->partial.first();
+  if (page != nullptr) {
+    partial_to_current(bucket, page);
+  } else {
+    page = page_new(arena, bucket);
+    if (page == nullptr) return nullptr;
+    store_relaxed(bucket->page, page);
+  }
+  CHECK(bucket_use(bucket, page));
+  return bucket_take(bucket, *bucket->word);
+}
+
+void page_notify(Arena* arena, PageHeader* page) {
+  Bucket* bucket = bucket_at(arena, page->size_class);
+  if (page->notify_at != 0) full_to_partial(bucket, page);
+  if (page->used == 0) partial_to_empty(arena, bucket, page);
+}
+
+Misuse page_free_remote(PageHeader* page, uint32_t index) {
+  uint32_t w = word_of(index);
+  uint64_t bit = mask_of(index);
+  if (load_relaxed(page->free_bits[w]) & bit) return Misuse::kDoubleFree;
+  // release: pairs with page_collect(); what this thread wrote to the block comes before its next use
+  uint64_t old = page->remote_bits[w].fetch_or(bit, std::memory_order_acq_rel);
+  if (old & bit) return Misuse::kDoubleFree;
+  if (old != 0) return Misuse::kNone;
+  if (page->remote_summary.fetch_or(1ull << w, std::memory_order_acq_rel) == 0) page_send_to_owner(page);
+  return Misuse::kNone;
+}
+
+void arena_drain(Arena* arena) { pages_drain(arena, remote_pages_take(arena)); }
+
+void arena_abandon(Arena* arena) {
+  arena_drain(arena);
+  for (Bucket& bucket : arena->buckets) current_retire(arena, &bucket);
+  LockGuard guard(arenas_lock);
+  arena->state.store(ArenaState::kAbandoned, std::memory_order_seq_cst);
+  arena->next_abandoned = abandoned_arenas;
+  abandoned_arenas = arena;
+  arena_service_locked(arena);
+}
+
+Arena* arena_adopt() {
+  LockGuard guard(arenas_lock);
+  Arena* arena = abandoned_arenas;
+  if (arena != nullptr) {
+    abandoned_arenas = arena->next_abandoned;
+    arena->next_abandoned = nullptr;
+  } else {
+    arena = arena_new();
+    if (arena == nullptr) return nullptr;
+  }
+  arena->state.store(ArenaState::kActive, std::memory_order_seq_cst);
+  return arena;
+}
+
+bool page_adopt(Arena* mine, PageHeader* page) {
+  LockGuard guard(arenas_lock);
+  Arena* from = owner_of(page);
+  if (from == nullptr || from->state.load(std::memory_order_relaxed) != ArenaState::kAbandoned) return false;
+  // No current page here: the arena was retired. A page is partial when its notify_at is 0, else full.
+  bool was_partial = page->notify_at == 0;
+  Bucket* old_bucket = bucket_at(from, page->size_class);
+  Bucket* new_bucket = bucket_at(mine, page->size_class);
+  (was_partial ? old_bucket->partial : old_bucket->full).remove(page);
+  page_detach(from, page);
+  page_attach(mine, page);
+  (was_partial ? new_bucket->partial : new_bucket->full).push(page);
+  arena_service_locked(from);
+  return true;
+}
+
+Arena* arena_first() { return all_arenas.load(std::memory_order_acquire); }
+
+void arenas_orphan(const Arena* mine, const Arena* late) {
+  for (Arena* arena = arena_first(); arena != nullptr; arena = arena->next) {
+    if (arena == mine || arena == late || arena->state.load(std::memory_order_relaxed) != ArenaState::kActive) continue;
+    arena->state.store(ArenaState::kOrphaned, std::memory_order_relaxed);
+  }
+}
+
+}  // namespace pagerun

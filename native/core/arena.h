@@ -1,0 +1,144 @@
+// An arena: an independent set of buckets, owned by one thread at a time. The pages of an arena are taken from and freed
+// into by its thread without atomics; every other thread leaves its frees in the page's remote bits.
+// Owns its bucket pages. Thread rule: its thread, but for what is said below.
+//
+// States of a page, by the list it is on:
+//
+//   current    the bucket takes blocks from it; on no list; notify_at = never: it is kept when it becomes empty
+//   partial    has free blocks; notify_at = 0: the free that empties it puts it back on the run list
+//   full       none free when last seen; notify_at = capacity - 1: the first free makes it partial
+//
+// Remote frees: the protocol. R frees a block of page P, which arena A owns.
+//
+//   1. R: old = P.remote_bits[w].fetch_or(bit).        old has the bit: double free. old != 0: done.
+//   2. R: old = P.remote_summary.fetch_or(bit w).      old != 0: done.
+//   3. R: pushes P on A.remote_pages (A is P's owner, read just before).
+//   4. R: reads A.state. Not active: R services A (below).
+//
+//   drain(P), by the owner's thread, only for a P that it has taken off a list: summary.exchange(0); for every w in it:
+//   bits = remote_bits[w].exchange(0); the blocks become free.
+//
+// Why nothing is lost and P cannot vanish under R: whoever turns a word (or the summary) from 0 owes the next step, and
+// a word's bits are collected only through the summary, the summary only through the list. While R owes step 2 or 3,
+// R's own block is therefore still counted in P.used, P is not empty and is not released. After step 3 R touches P no
+// more. At most one R owes step 3 at a time, so P is on at most one list and remote_next has one writer.
+//
+// Thread end (abandon): the thread drains, puts its empty pages back, and marks the arena abandoned. Under arenas_lock
+//   - a new thread takes a whole abandoned arena over (its pages keep their owner), or
+//   - a thread that frees into a page of an abandoned arena adopts that page into its own arena, or
+//   - whoever notices a push to an abandoned arena (step 4) services it: takes the list, drains what the arena still
+//     owns, hands the pages that were adopted meanwhile on to their owners.
+//   Step 3 (push) and step 4 (read of state) against abandon's store of state and its look at the list are both
+//   sequentially consistent: at least one side sees the other, so no page stays on the list of a dead arena.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+#include "../base/lock.h"
+#include "../harden/misuse.h"
+#include "page.h"
+#include "size_class.h"
+
+namespace pagerun {
+
+constexpr size_t kMaxDirectBytes = 1024;  // sizes up to here find their bucket by one look-up
+constexpr size_t kDirectUnit = kMaxAlignBytes;
+
+enum class ArenaState : uint32_t {
+  kActive = 1,     // a thread owns it
+  kAbandoned = 2,  // its thread has ended; guarded by arenas_lock
+  kOrphaned = 3,   // its thread was not taken along by a fork, in whatever it was doing: never touched again
+};
+
+struct alignas(kCacheLineBytes) Bucket {
+  uint64_t* word;      // the word of free bits that blocks are taken from; &no_bits when there is no current page
+  char* word_base;     // address of that word's block 0
+  PageHeader* page;    // the current page, or null
+  uint32_t block_bytes;
+  uint32_t size_class;
+  PageList partial;
+  PageList full;
+};
+
+struct Arena {
+  /// Buckets of every class without a page, and the look-up table; id, state and links are set by whoever makes it.
+  constexpr Arena();
+
+  uint16_t direct[kMaxDirectBytes / kDirectUnit + 1];  // (bytes + 15) / 16 -> offset of its bucket in the arena
+  uint64_t id;                                         // never 0, never reused for another arena
+  uint64_t page_count;                                 // bucket pages owned
+  alignas(kCacheLineBytes) std::atomic<PageHeader*> remote_pages;  // pages to drain, linked by remote_next
+  std::atomic<ArenaState> state;
+  Arena* next;            // of all arenas, for ever
+  Arena* next_abandoned;  // of the abandoned ones, under arenas_lock
+  Bucket buckets[kClassCount];
+};
+
+/// The word that buckets without a current page point at: never written, as no block can be taken from it.
+extern uint64_t no_bits;
+
+constexpr Arena::Arena()
+    : direct{}, id(0), page_count(0), remote_pages(nullptr), state(ArenaState::kAbandoned), next(nullptr), next_abandoned(nullptr), buckets{} {
+  for (uint32_t c = 0; c < kClassCount; c++) {
+    buckets[c].word = &no_bits;
+    buckets[c].block_bytes = static_cast<uint32_t>(class_bytes(c));
+    buckets[c].size_class = c;
+  }
+  for (size_t i = 0; i <= kMaxDirectBytes / kDirectUnit; i++) {
+    direct[i] = static_cast<uint16_t>(offsetof(Arena, buckets) + sizeof(Bucket) * class_of(i * kDirectUnit, kDirectUnit));
+  }
+}
+
+/// A block of `bucket`, whose current word has no free bit: next word, drain, next page, new page. Null when exhausted.
+void* bucket_take_slow(Arena* arena, Bucket* bucket);
+
+/// The state change that a free brought about: page->used has reached page->notify_at.
+void page_notify(Arena* arena, PageHeader* page);
+
+/// Frees block `index` of a page that another arena owns. kDoubleFree when it is free already.
+Misuse page_free_remote(PageHeader* page, uint32_t index);
+
+/// Folds the frees that other threads left in the arena's pages into the free bits.
+void arena_drain(Arena* arena);
+
+/// Ends the thread's use of the arena.
+void arena_abandon(Arena* arena);
+
+/// Takes an abandoned arena, or a new one, for the calling thread; null when memory is exhausted.
+Arena* arena_adopt();
+
+/// Moves a page of an abandoned arena into `mine`. False when its owner is not abandoned any more.
+bool page_adopt(Arena* mine, PageHeader* page);
+
+/// Every arena that was ever made, newest first, linked by `next`.
+Arena* arena_first();
+
+extern Lock arenas_lock;  // lock order: arenas -> run list
+
+/// For the child of a fork: every active arena but these two becomes an orphan. Under arenas_lock.
+void arenas_orphan(const Arena* mine, const Arena* late);
+
+inline Bucket* bucket_at(Arena* arena, uint32_t size_class) { return &arena->buckets[size_class]; }
+
+inline bool is_current(const Arena* arena, const PageHeader* page) { return arena->buckets[page->size_class].page == page; }
+
+/// Takes the lowest free bit of a bucket's current word, which must have one.
+inline void* bucket_take(Bucket* bucket, uint64_t word) {
+  store_relaxed(*bucket->word, word & (word - 1));
+  PageHeader* page = bucket->page;
+  store_relaxed(page->used, page->used + 1);
+  return bucket->word_base + static_cast<size_t>(lowest_bit(word)) * bucket->block_bytes;
+}
+
+/// Frees block `index`, which is in use, of a page of the calling thread's own arena.
+inline void page_free_local(Arena* arena, PageHeader* page, uint32_t index, uint64_t* word_at, uint64_t word) {
+  store_relaxed(*word_at, word | mask_of(index));
+  page->summary |= 1ull << word_of(index);
+  uint32_t used = page->used - 1;
+  store_relaxed(page->used, used);
+  if (used == page->notify_at) [[unlikely]] page_notify(arena, page);
+}
+
+}  // namespace pagerun

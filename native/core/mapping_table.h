@@ -1,0 +1,68 @@
+// Blocks with a mapping of their own: the largest ones, grown by mremap. A sorted array of address ranges.
+// Owns these mappings. A block that JavaScript still views is pinned: freed, it stays readable until the last pin goes.
+// Thread rule: every call takes the lock itself. Off every hot path: one entry is at least kMinMappingBytes.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "../base/lock.h"
+#include "../harden/misuse.h"
+
+namespace pagerun {
+
+struct Mapping {
+  char* address;
+  size_t bytes;
+  uint32_t pins;
+  bool is_freed;  // freed by its user; only pins keep it
+};
+
+class MappingTable {
+ public:
+  constexpr MappingTable() = default;
+
+  /// Maps `bytes` zero bytes at a multiple of `alignment`; null when refused.
+  void* take(size_t bytes, size_t alignment);
+
+  /// Gives the block that starts at `ptr` back (or leaves it to its pins).
+  Misuse put(void* ptr);
+
+  /// Resizes the block at `ptr` where the kernel can do it without a copy; null when it cannot (nothing has changed).
+  void* resize(void* ptr, size_t bytes);
+
+  /// Looks `ptr` up as locate() does; kForeignPointer when it lies in no mapping.
+  Misuse find(const void* ptr, Block* block);
+
+  bool pin(const void* ptr);
+  void unpin(const void* ptr);
+
+  Lock& lock() { return lock_; }
+  /// Entries in address order, for inspect/ (under the lock).
+  const Mapping* entries() const { return entries_; }
+  size_t count() const { return count_; }
+  size_t total_bytes() const { return total_bytes_; }
+
+ private:
+  static constexpr size_t kFirstCapacity = 128;
+  static constexpr size_t kRememberedReleases = 64;
+
+  Mapping* entry_holding(const void* ptr);
+  bool insert(const Mapping& mapping);
+  bool make_room();
+  void drop(Mapping* entry);
+  void forget(Mapping* entry);
+  bool was_released(const void* ptr) const;
+
+  Lock lock_;
+  Mapping* entries_ = nullptr;
+  size_t count_ = 0;
+  size_t capacity_ = 0;
+  size_t total_bytes_ = 0;
+  const void* released_[kRememberedReleases] = {};  // starts of the last mappings released: a second free is told from a foreign one
+  size_t released_next_ = 0;
+};
+
+extern MappingTable mapping_table;
+
+}  // namespace pagerun

@@ -1,0 +1,130 @@
+#include "region.h"
+
+#include "../base/check.h"
+#include "../os/memory.h"
+
+namespace pagerun {
+
+RegionTable region_table;
+
+namespace {
+
+constexpr int kPlacementTries = 8;
+constexpr size_t kLargestCommitStepBytes = 64 << 20;
+constexpr size_t kCommitShare = 8;        // a step commits this part of what is committed already
+constexpr size_t kLimitedShare = 16;      // under a limit on address space a region takes this part of it
+
+constexpr size_t header_bytes(size_t bytes) { return bytes / kPageBytes * sizeof(PageHeader); }
+constexpr size_t bitmap_bytes(size_t bytes) { return bytes / kPageBytes * kBitmapStride; }
+
+// Address space for one region at a multiple of the window. Small regions are placed by hint, so that a process with a
+// limit on its address space need not have a whole window to spare.
+char* reserve_aligned(size_t bytes) {
+  if (bytes >= kWindowBytes) {
+    auto* raw = static_cast<char*>(os::reserve(bytes + kWindowBytes));
+    if (raw == nullptr) return nullptr;
+    auto* base = reinterpret_cast<char*>(round_up(reinterpret_cast<uintptr_t>(raw), kWindowBytes));
+    if (base > raw) os::release(raw, static_cast<size_t>(base - raw));
+    size_t behind = kWindowBytes - static_cast<size_t>(base - raw);
+    if (behind > 0) os::release(base + bytes, behind);
+    return base;
+  }
+  constexpr uintptr_t kLowest = 1ull << 32, kSpan = 1ull << 46;  // of the user's half of a 47-bit address space
+  for (int i = 0; i < kPlacementTries; i++) {
+    uintptr_t hint = round_down(kLowest + os::random_bits() % kSpan, kWindowBytes);
+    if (void* got = os::reserve_at(reinterpret_cast<void*>(hint), bytes)) return static_cast<char*>(got);
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+bool Region::reserve_tables() {
+  size_t headers_bytes = header_bytes(reserved_bytes), bits_bytes = bitmap_bytes(reserved_bytes);
+  table_bytes = headers_bytes + 2 * bits_bytes + 4 * kTableGuardBytes;
+  auto* tables = static_cast<char*>(os::reserve(table_bytes));
+  if (tables == nullptr) return false;
+  headers = reinterpret_cast<PageHeader*>(tables + kTableGuardBytes);
+  free_bitmaps = tables + 2 * kTableGuardBytes + headers_bytes;
+  remote_bitmaps = free_bitmaps + bits_bytes + kTableGuardBytes;
+  return true;
+}
+
+bool Region::reserve(size_t want_bytes, size_t least_bytes) {
+  for (size_t bytes = want_bytes; bytes >= least_bytes; bytes /= 2) {
+    store_relaxed(base, reserve_aligned(bytes));
+    if (base == nullptr) continue;
+    reserved_bytes = bytes;
+    if (reserve_tables()) {
+      used_pages = 1;  // page 0 stays unused: no page has a neighbour outside the table
+      return true;
+    }
+    os::release(base, bytes);
+  }
+  store_relaxed(base, nullptr);
+  reserved_bytes = 0;
+  return false;
+}
+
+bool Region::commit_to(size_t bytes) {
+  size_t from = committed_bytes.load(std::memory_order_relaxed), more = bytes - from;
+  bool all = os::commit(base + from, more) && os::commit(reinterpret_cast<char*>(headers) + header_bytes(from), header_bytes(more)) &&
+             os::commit(free_bitmaps + bitmap_bytes(from), bitmap_bytes(more)) &&
+             os::commit(remote_bitmaps + bitmap_bytes(from), bitmap_bytes(more));
+  if (all) committed_bytes.store(bytes, std::memory_order_release);
+  return all;  // a part that was committed before the refusal is committed again next time
+}
+
+PageHeader* Region::extend(size_t pages) {
+  if (pages > pages_left()) return nullptr;
+  size_t committed = committed_bytes.load(std::memory_order_relaxed);
+  size_t need = round_up((used_pages + pages) * kPageBytes, kStretchBytes);
+  if (need > committed) {
+    size_t step = round_down(committed / kCommitShare, kStretchBytes);
+    if (step > kLargestCommitStepBytes) step = kLargestCommitStepBytes;
+    size_t generous = need + step < reserved_bytes ? need + step : reserved_bytes;
+    if (!commit_to(generous) && (generous == need || !commit_to(need))) return nullptr;
+  }
+  PageHeader* first = headers + used_pages;
+  store_relaxed(used_pages, used_pages + pages);
+  return first;
+}
+
+size_t Region::metadata_bytes() const {
+  size_t committed = committed_bytes.load(std::memory_order_relaxed);
+  return header_bytes(committed) + 2 * bitmap_bytes(committed);
+}
+
+Region* region_of(const void* ptr) {
+  uint32_t count = region_table.count.load(std::memory_order_acquire);
+  for (uint32_t i = 0; i < count; i++) {
+    if (region_table.regions[i].holds(ptr)) return &region_table.regions[i];
+  }
+  return nullptr;
+}
+
+Region& region_of_header(const PageHeader* page) {
+  uint32_t count = region_table.count.load(std::memory_order_acquire);
+  for (uint32_t i = 0; i < count; i++) {
+    if (region_table.regions[i].holds_header(page)) return region_table.regions[i];
+  }
+  CHECK(!"a header belongs to a region");
+  __builtin_unreachable();
+}
+
+Region* region_add(size_t pages) {
+  uint32_t count = region_table.count.load(std::memory_order_relaxed);
+  if (count == kMaxRegions) return nullptr;
+  size_t least = round_up((pages + 1) * kPageBytes, kStretchBytes);
+  size_t want = kLargestRegionBytes, limit = os::address_space_limit();
+  if (limit != SIZE_MAX) want = round_down(limit / kLimitedShare, kStretchBytes);
+  if (want < kSmallestRegionBytes) want = kSmallestRegionBytes;
+  if (want < least) want = least;
+  // Halving must end at `least` itself, not somewhere below it.
+  Region& region = region_table.regions[count];
+  if (!region.reserve(power_of_two_at_least(want), power_of_two_at_least(least)) && !region.reserve(least, least)) return nullptr;
+  region_table.count.store(count + 1, std::memory_order_release);
+  return &region;
+}
+
+}  // namespace pagerun

@@ -1,0 +1,97 @@
+// A region: one reserved address range, 4 GiB aligned where that can be had, its pages, and the tables beside it.
+// Owns address space and what is committed of it; which pages are in use is the run list's business.
+//
+//   region          | page 0: never used | page 1 | page 2 | ... committed ... | ... reserved only ... |
+//   header table    guard | header 0 | header 1 | ...                                            | guard
+//   free bitmaps    guard | words of page 0 | words of page 1 | ...                              | guard
+//   remote bitmaps  guard | words of page 0 | ...                                                | guard
+//
+// Everything is committed in stretches of 4 MiB of pages with the tables' parts that belong to them. A stretch stays
+// readable and writable for good, so views over it never fault.
+// Thread rule: reading is free; extend() under the run list's lock. Lock order: run list -> (nothing).
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+#include "page.h"
+
+namespace pagerun {
+
+constexpr size_t kStretchBytes = 4 << 20;
+constexpr size_t kStretchPages = kStretchBytes / kPageBytes;
+constexpr size_t kWindowBytes = 4ull << 30;  // alignment of regions: the low 32 bits of a pointer are its offset in a window
+constexpr size_t kBitmapStride = (kBitmapWords + 8) * sizeof(uint64_t);  // an odd number of cache lines: first words must not share cache sets
+constexpr size_t kLargestRegionBytes = 256ull << 30;
+constexpr size_t kSmallestRegionBytes = kStretchBytes;
+constexpr uint32_t kMaxRegions = 64;
+constexpr size_t kTableGuardBytes = 64 << 10;
+
+static_assert(kStretchPages * sizeof(PageHeader) % kOsPageBytes == 0 && kStretchPages * kBitmapStride % kOsPageBytes == 0);
+
+struct Region {
+  char* base = nullptr;             // address of page 0
+  PageHeader* headers = nullptr;
+  char* free_bitmaps = nullptr;
+  char* remote_bitmaps = nullptr;
+  std::atomic<size_t> committed_bytes{0};  // release: pairs with region_of() and the fast path of free
+  size_t reserved_bytes = 0;
+  size_t used_pages = 0;            // high-water mark: pages from here on were never handed to the run list
+  size_t table_bytes = 0;           // reserved for the three tables, guards included
+
+  bool holds(const void* ptr) const {
+    size_t committed = committed_bytes.load(std::memory_order_acquire);
+    return static_cast<size_t>(static_cast<const char*>(ptr) - load_relaxed(base)) < committed;
+  }
+  PageHeader* header_of(const void* ptr) const {
+    return headers + static_cast<size_t>(static_cast<const char*>(ptr) - base) / kPageBytes;
+  }
+  char* address_of(const PageHeader* page) const { return base + static_cast<size_t>(page - headers) * kPageBytes; }
+  uint64_t* free_bits_of(const PageHeader* page) const {
+    return reinterpret_cast<uint64_t*>(free_bitmaps + static_cast<size_t>(page - headers) * kBitmapStride);
+  }
+  std::atomic<uint64_t>* remote_bits_of(const PageHeader* page) const {
+    return reinterpret_cast<std::atomic<uint64_t>*>(remote_bitmaps + static_cast<size_t>(page - headers) * kBitmapStride);
+  }
+  /// False when the page was never in use: a pointer into it cannot have come from here.
+  bool was_used(const PageHeader* page) const { return static_cast<size_t>(page - headers) < load_relaxed(used_pages) && page != headers; }
+  bool holds_header(const PageHeader* page) const {
+    return page >= headers && page < headers + committed_bytes.load(std::memory_order_acquire) / kPageBytes;
+  }
+
+  /// Reserves a region of at most `want_bytes`, halving down to `least_bytes`. False when no address space is left.
+  bool reserve(size_t want_bytes, size_t least_bytes);
+
+  /// Moves the high-water mark up by `pages`, committing what is not yet. Null when the region is full or commit is
+  /// refused (nothing has changed then); else the first header. The pages are zero.
+  PageHeader* extend(size_t pages);
+
+  size_t pages_left() const { return reserved_bytes / kPageBytes - used_pages; }
+
+  /// Bytes committed for the tables.
+  size_t metadata_bytes() const;
+
+ private:
+  bool reserve_tables();
+  bool commit_to(size_t bytes);
+};
+
+/// The regions of the process; regions[0] is the primary one, which the fast path looks at alone.
+struct RegionTable {
+  Region regions[kMaxRegions];
+  std::atomic<uint32_t> count{0};  // release: pairs with region_of()
+};
+
+extern RegionTable region_table;
+
+/// The region whose committed part holds `ptr`, or null.
+Region* region_of(const void* ptr);
+
+/// The region that a header belongs to; the header must be one.
+Region& region_of_header(const PageHeader* page);
+
+/// Adds a region with room for at least `pages` pages; null when that is refused. Under the run list's lock.
+Region* region_add(size_t pages);
+
+}  // namespace pagerun

@@ -1,0 +1,226 @@
+#include "run_list.h"
+
+#include "../base/check.h"
+#include "../os/memory.h"
+
+namespace pagerun {
+
+RunList run_list;
+
+namespace {
+
+// Free pages whose content is kept, because they are likely to be used again soon: a part of what is in use, and never
+// less than a fixed number.
+constexpr size_t kKeptShare = 4;
+constexpr size_t kKeptLeastPages = (16 << 20) / kPageBytes;
+
+void set_kind(PageHeader* page, PageKind kind) { store_relaxed(page->kind, kind); }
+
+PageKind kind_of(const PageHeader* page) { return load_relaxed(page->kind); }
+
+// Names the head of every further page from `from` on, so that a pointer into any of them finds it.
+void mark_follow(PageHeader* head, uint32_t from, uint32_t pages) {
+  for (uint32_t i = from; i < pages; i++) {
+    store_relaxed(head[i].distance, i);
+    set_kind(head + i, PageKind::kFollow);
+  }
+}
+
+void mark_run(PageHeader* head, uint32_t pages, bool dirty) {
+  store_relaxed(head->run_pages, pages);
+  store_relaxed(head->block_bytes, 0u);
+  head->run_dirty = dirty;
+  head->start = region_of_header(head).address_of(head);
+  mark_follow(head, 1, pages);
+  set_kind(head, PageKind::kRun);
+}
+
+}  // namespace
+
+constexpr uint32_t RunList::bin_of(size_t pages) {
+  if (pages < kExactBins) return static_cast<uint32_t>(pages);
+  uint32_t top = highest_bit(pages);
+  uint32_t bin = kExactBins + (top - 6) * kBinsPerDoubling + (pages >> (top - 2) & (kBinsPerDoubling - 1));
+  return bin < kBins ? bin : kBins - 1;
+}
+
+size_t RunList::dirty_limit() const {
+  size_t share = taken_pages_ / kKeptShare;
+  return share > kKeptLeastPages ? share : kKeptLeastPages;
+}
+
+void RunList::insert(PageHeader* first, uint32_t pages, bool dirty) {
+  PageHeader* last = first + pages - 1;
+  store_relaxed(first->run_pages, pages);
+  store_relaxed(last->run_pages, pages);
+  first->run_dirty = dirty;
+  set_kind(first, PageKind::kFree);
+  set_kind(last, PageKind::kFree);
+  uint32_t bin = bin_of(pages);
+  bins_[dirty].lists[bin].push(first);
+  bins_[dirty].not_empty[word_of(bin)] |= mask_of(bin);
+  if (dirty) dirty_pages_ += pages;
+}
+
+void RunList::remove(PageHeader* first) {
+  uint32_t pages = first->run_pages, bin = bin_of(pages);
+  CHECK(kind_of(first) == PageKind::kFree && kind_of(first + pages - 1) == PageKind::kFree && first[pages - 1].run_pages == pages);
+  Bins& bins = bins_[first->run_dirty];
+  bins.lists[bin].remove(first);
+  if (bins.lists[bin].is_empty()) bins.not_empty[word_of(bin)] &= ~mask_of(bin);
+  if (first->run_dirty) dirty_pages_ -= pages;
+  set_kind(first, PageKind::kNone);
+  set_kind(first + pages - 1, PageKind::kNone);
+}
+
+// Best fit by bins: the first run that is long enough, looking from the bin of the wanted length upwards.
+PageHeader* RunList::find(const Bins& bins, uint32_t pages) const {
+  uint32_t bin = bin_of(pages);
+  for (uint32_t w = word_of(bin); w < kBins / kWordBits; w++) {
+    uint64_t word = bins.not_empty[w];
+    if (w == word_of(bin)) word &= ~0ull << (bin % kWordBits);
+    for (; word != 0; word &= word - 1) {
+      PageHeader* run = bins.lists[w * kWordBits + lowest_bit(word)].first();
+      while (run != nullptr && run->run_pages < pages) run = run->next;  // a bin above kExactBins holds several lengths
+      if (run != nullptr) return run;
+    }
+  }
+  return nullptr;
+}
+
+PageHeader* RunList::take_fresh(uint32_t pages) {
+  uint32_t count = region_table.count.load(std::memory_order_relaxed);
+  for (uint32_t i = 0; i < count; i++) {
+    if (PageHeader* first = region_table.regions[i].extend(pages)) return first;
+  }
+  Region* added = region_add(pages);
+  return added == nullptr ? nullptr : added->extend(pages);
+}
+
+PageHeader* RunList::take_locked(uint32_t pages) {
+  PageHeader* run = find(bins_[true], pages);
+  if (run == nullptr) run = find(bins_[false], pages);
+  if (run == nullptr) {
+    run = take_fresh(pages);
+    if (run == nullptr) return nullptr;
+    mark_run(run, pages, false);
+  } else {
+    uint32_t rest = run->run_pages - pages;
+    bool dirty = run->run_dirty;
+    remove(run);
+    if (rest > 0) insert(run + pages, rest, dirty);
+    mark_run(run, pages, dirty);
+  }
+  taken_pages_ += pages;
+  return run;
+}
+
+PageHeader* RunList::take(uint32_t pages, uint32_t align_pages) {
+  LockGuard guard(lock_);
+  if (align_pages == 1) return take_locked(pages);
+  PageHeader* run = take_locked(pages + align_pages - 1);
+  if (run == nullptr) return nullptr;
+  uintptr_t page_number = reinterpret_cast<uintptr_t>(run->start) / kPageBytes;
+  auto before = static_cast<uint32_t>(round_up(page_number, align_pages) - page_number);
+  uint32_t behind = align_pages - 1 - before;
+  bool dirty = run->run_dirty;
+  if (behind > 0) put_locked(run + before + pages, behind, dirty);
+  if (before > 0) put_locked(run, before, dirty);
+  mark_run(run + before, pages, dirty);
+  return run + before;
+}
+
+void RunList::put_locked(PageHeader* head, uint32_t pages, bool dirty) {
+  taken_pages_ -= pages;
+  set_kind(head, PageKind::kNone);
+  PageHeader* first = head;
+  uint32_t total = pages;
+  PageHeader* before = head - 1;
+  if (kind_of(before) == PageKind::kFree) {
+    first = head - before->run_pages;
+    total += before->run_pages;
+    dirty |= first->run_dirty != 0;
+    remove(first);
+  }
+  PageHeader* behind = head + pages;
+  if (region_of_header(head).holds_header(behind) && kind_of(behind) == PageKind::kFree) {
+    total += behind->run_pages;
+    dirty |= behind->run_dirty != 0;
+    remove(behind);
+  }
+  insert(first, total, dirty);
+}
+
+bool RunList::put(PageHeader* head, PageKind kind) {
+  size_t limit = 0;
+  {
+    LockGuard guard(lock_);
+    if (kind_of(head) != kind || !is_settled(*head)) return false;
+    put_locked(head, head->run_pages, true);
+    if (dirty_pages_ > dirty_limit()) limit = dirty_limit() / 2;
+  }
+  if (limit > 0) give_back(limit);
+  return true;
+}
+
+bool RunList::grow(PageHeader* head, uint32_t pages, bool* dirty) {
+  LockGuard guard(lock_);
+  uint32_t had = head->run_pages, more = pages - had;
+  PageHeader* behind = head + had;
+  Region& region = region_of_header(head);
+  if (static_cast<size_t>(behind - region.headers) == region.used_pages) {
+    if (region.extend(more) == nullptr) return false;
+    *dirty = false;
+  } else {
+    if (kind_of(behind) != PageKind::kFree || behind->run_pages < more) return false;
+    uint32_t rest = behind->run_pages - more;
+    *dirty = behind->run_dirty != 0;
+    remove(behind);
+    if (rest > 0) insert(behind + more, rest, *dirty);
+  }
+  mark_follow(head, had, pages);
+  store_relaxed(head->run_pages, pages);
+  taken_pages_ += more;
+  return true;
+}
+
+void RunList::shrink(PageHeader* head, uint32_t pages) {
+  LockGuard guard(lock_);
+  uint32_t rest = head->run_pages - pages;
+  if (rest == 0) return;
+  store_relaxed(head->run_pages, pages);
+  put_locked(head + pages, rest, true);
+}
+
+PageHeader* RunList::take_largest_dirty() {
+  for (uint32_t w = kBins / kWordBits; w-- > 0;) {
+    if (bins_[true].not_empty[w] == 0) continue;
+    PageHeader* run = bins_[true].lists[w * kWordBits + highest_bit(bins_[true].not_empty[w])].first();
+    uint32_t pages = run->run_pages;
+    remove(run);
+    mark_run(run, pages, true);
+    taken_pages_ += pages;
+    return run;
+  }
+  return nullptr;
+}
+
+size_t RunList::give_back(size_t keep_pages) {
+  size_t given = 0;
+  for (;;) {
+    PageHeader* run = nullptr;
+    {
+      LockGuard guard(lock_);
+      if (dirty_pages_ <= keep_pages) return given;
+      run = take_largest_dirty();
+    }
+    bool purged = os::purge(run->start, run->run_pages * kPageBytes);
+    LockGuard guard(lock_);
+    uint32_t pages = run->run_pages;
+    put_locked(run, pages, !purged);
+    if (!purged) return given;
+    given += pages;
+  }
+}
+
+}  // namespace pagerun

@@ -1,0 +1,78 @@
+// The run list: free runs of pages by length, over all regions. The only place that splits and coalesces.
+// Owns every page that is in no arena and no large block. Neighbours are found through their headers: the first and the
+// last page of a free run both name its length (boundary tags, Knuth, TAOCP vol. 1, 2.5, kept out of line).
+//
+//   headers   | kFree n | kNone ... kNone | kFree n | kRun m | kFollow 1 | ... | kFollow m-1 | kBucket ...
+//
+// Invariants: no two free runs are neighbours; the sum of all runs is the used part of all regions.
+// Thread rule: every call takes the lock itself; but for give_back() none makes a system call that gives memory up.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "../base/lock.h"
+#include "page.h"
+#include "region.h"
+
+namespace pagerun {
+
+class RunList {
+ public:
+  constexpr RunList() = default;
+
+  /// Takes a run of `pages` pages whose address is a multiple of `align_pages` pages (a power of two). The header comes
+  /// back as kRun with run_pages, start and run_dirty set, block_bytes 0, its further pages as kFollow. Null when
+  /// address space or memory is exhausted.
+  PageHeader* take(uint32_t pages, uint32_t align_pages = 1);
+
+  /// Puts a run or bucket page back; it must hold no live block. Merges it with its free neighbours. False, with nothing
+  /// changed, when it is not (or no longer) the head of a page of that kind: of two frees of a run one is refused.
+  bool put(PageHeader* head, PageKind kind);
+
+  /// Lengthens a run in place to `pages`; false when what lies behind it is in use. *dirty tells whether the new part
+  /// may hold old content.
+  bool grow(PageHeader* head, uint32_t pages, bool* dirty);
+
+  /// Shortens a run in place to `pages`, at least 1.
+  void shrink(PageHeader* head, uint32_t pages);
+
+  /// Gives the content of free runs back to the system until at most `keep_pages` of them may still hold any; returns
+  /// the pages given back. Makes its system calls without the lock.
+  size_t give_back(size_t keep_pages);
+
+  Lock& lock() { return lock_; }
+  size_t dirty_pages() const { return dirty_pages_; }  // under the lock
+
+  static constexpr uint32_t kExactBins = 64;  // bin n: runs of n pages; above, kStepsPerDoubling bins a doubling
+  static constexpr uint32_t kBinsPerDoubling = 4;
+  static constexpr uint32_t kBins = 128;
+  static constexpr uint32_t bin_of(size_t pages);
+
+  /// First free run of a bin, for inspect/ (under the lock).
+  const PageHeader* bin_first(uint32_t bin, bool dirty) const { return bins_[dirty].lists[bin].first(); }
+
+ private:
+  struct Bins {
+    PageList lists[kBins];
+    uint64_t not_empty[kBins / kWordBits] = {};
+  };
+
+  PageHeader* take_locked(uint32_t pages);
+  void put_locked(PageHeader* head, uint32_t pages, bool dirty);
+  void insert(PageHeader* first, uint32_t pages, bool dirty);
+  void remove(PageHeader* first);
+  PageHeader* find(const Bins& bins, uint32_t pages) const;
+  PageHeader* take_fresh(uint32_t pages);
+  PageHeader* take_largest_dirty();
+  size_t dirty_limit() const;
+
+  Lock lock_;
+  Bins bins_[2];             // [0] clean: zero and not in memory; [1] dirty
+  size_t dirty_pages_ = 0;   // in dirty free runs
+  size_t taken_pages_ = 0;   // in use by arenas and large blocks
+};
+
+extern RunList run_list;
+
+}  // namespace pagerun

@@ -1,0 +1,93 @@
+#include "thread_arena.h"
+
+#include <pthread.h>
+
+#include "mapping_table.h"
+#include "run_list.h"
+
+namespace pagerun {
+
+namespace {
+
+// Destructors of thread-specific data run in rounds. Ours asks for another round until the last one, so that what other
+// destructors allocate and free still finds the thread's own arena.
+constexpr uintptr_t kLastRound = PTHREAD_DESTRUCTOR_ITERATIONS;
+
+pthread_key_t end_key;
+std::atomic<bool> has_end_key{false};
+std::atomic<bool> has_fork_handlers{false};
+Lock hooks_lock;
+
+// What threads allocate after their end was seen. Lock order: late -> arenas -> run list.
+Lock late_lock;
+Arena* late_arena = nullptr;
+
+void thread_ended(void* round) {
+  auto next = reinterpret_cast<uintptr_t>(round) + 1;
+  if (next <= kLastRound && pthread_setspecific(end_key, reinterpret_cast<void*>(next)) == 0) return;
+  Arena* arena = current_arena;
+  current_arena = &ended_arena;
+  if (arena != &empty_arena && arena != &ended_arena) arena_abandon(arena);
+}
+
+void locks_take() {
+  late_lock.take();
+  arenas_lock.take();
+  run_list.lock().take();
+  mapping_table.lock().take();
+}
+
+void locks_give() {
+  mapping_table.lock().give();
+  run_list.lock().give();
+  arenas_lock.give();
+  late_lock.give();
+}
+
+// The child has one thread: nobody sleeps on a lock, and the other threads' arenas stay as they were caught.
+void fork_in_child() {
+  for (Lock* lock : {&mapping_table.lock(), &run_list.lock(), &late_lock}) lock->reset();
+  arenas_orphan(current_arena, late_arena);
+  arenas_lock.reset();
+}
+
+// Neither call allocates under the lock: pthread_atfork() may, and is therefore made outside.
+void hooks_set_up() {
+  {
+    LockGuard guard(hooks_lock);
+    if (!has_end_key.load(std::memory_order_relaxed) && pthread_key_create(&end_key, thread_ended) == 0) has_end_key.store(true, std::memory_order_release);
+  }
+  if (!has_fork_handlers.exchange(true)) pthread_atfork(locks_take, locks_give, fork_in_child);
+}
+
+Arena* thread_arena_set_up() {
+  Arena* arena = arena_adopt();
+  if (arena == nullptr) return nullptr;
+  current_arena = arena;  // before the hooks, which may allocate
+  if (!has_end_key.load(std::memory_order_acquire)) hooks_set_up();
+  if (has_end_key.load(std::memory_order_acquire)) pthread_setspecific(end_key, reinterpret_cast<void*>(1));
+  return arena;
+}
+
+void* late_take(uint32_t size_class) {
+  LockGuard guard(late_lock);
+  if (late_arena == nullptr) late_arena = arena_adopt();
+  if (late_arena == nullptr) return nullptr;
+  Bucket* bucket = bucket_at(late_arena, size_class);
+  uint64_t word = *bucket->word;
+  return word != 0 ? bucket_take(bucket, word) : bucket_take_slow(late_arena, bucket);
+}
+
+}  // namespace
+
+constinit Arena empty_arena;
+constinit Arena ended_arena;
+__thread Arena* current_arena = &empty_arena;
+
+void* thread_take_slow(Arena* arena, uint32_t size_class) {
+  if (arena == &ended_arena) return late_take(size_class);
+  if (arena == &empty_arena) arena = thread_arena_set_up();
+  return arena == nullptr ? nullptr : bucket_take_slow(arena, bucket_at(arena, size_class));
+}
+
+}  // namespace pagerun

@@ -1,0 +1,20 @@
+#include "walk.h"
+
+#include "../core/arena.h"
+#include "../core/mapping_table.h"
+
+namespace pagerun {
+
+HeapLock::HeapLock() {
+  arenas_lock.take();
+  run_list.lock().take();
+  mapping_table.lock().take();
+}
+
+HeapLock::~HeapLock() {
+  mapping_table.lock().give();
+  run_list.lock().give();
+  arenas_lock.give();
+}
+
+}  // namespace pagerun

@@ -1,0 +1,85 @@
+#include "memory.h"
+
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/resource.h>
+#include <time.h>
+
+#include <cerrno>
+
+#include "fault.h"
+
+namespace pagerun::os {
+
+namespace {
+
+// free() must keep errno, and malloc sets it only when it fails as a whole.
+class ErrnoKeeper {
+ public:
+  ErrnoKeeper() : saved_(errno) {}
+  ~ErrnoKeeper() { errno = saved_; }
+  ErrnoKeeper(const ErrnoKeeper&) = delete;
+  ErrnoKeeper& operator=(const ErrnoKeeper&) = delete;
+
+ private:
+  int saved_;
+};
+
+void* map_with(void* hint, size_t bytes, int protection, int flags) {
+  ErrnoKeeper keeper;
+  if (should_fail()) return nullptr;
+  void* address = mmap(hint, bytes, protection, MAP_PRIVATE | MAP_ANONYMOUS | flags, -1, 0);
+  return address == MAP_FAILED ? nullptr : address;
+}
+
+}  // namespace
+
+void* reserve(size_t bytes) { return map_with(nullptr, bytes, PROT_NONE, MAP_NORESERVE); }
+
+void* reserve_at(void* address, size_t bytes) {
+  void* got = map_with(address, bytes, PROT_NONE, MAP_NORESERVE | MAP_FIXED_NOREPLACE);
+  if (got == nullptr || got == address) return got;
+  release(got, bytes);  // a kernel before 4.17 takes the address as a hint only
+  return nullptr;
+}
+
+bool commit(void* address, size_t bytes) {
+  ErrnoKeeper keeper;
+  return !should_fail() && mprotect(address, bytes, PROT_READ | PROT_WRITE) == 0;
+}
+
+bool purge(void* address, size_t bytes) {
+  ErrnoKeeper keeper;
+  return !should_fail() && madvise(address, bytes, MADV_DONTNEED) == 0;
+}
+
+bool release(void* address, size_t bytes) {
+  ErrnoKeeper keeper;
+  return !should_fail() && munmap(address, bytes) == 0;
+}
+
+void* map(size_t bytes) { return map_with(nullptr, bytes, PROT_READ | PROT_WRITE, 0); }
+
+void* remap(void* address, size_t old_bytes, size_t new_bytes, bool may_move) {
+  ErrnoKeeper keeper;
+  if (should_fail()) return nullptr;
+  void* moved = mremap(address, old_bytes, new_bytes, may_move ? MREMAP_MAYMOVE : 0);
+  return moved == MAP_FAILED ? nullptr : moved;
+}
+
+uint64_t random_bits() {
+  ErrnoKeeper keeper;
+  uint64_t bits = 0;
+  if (getrandom(&bits, sizeof(bits), GRND_NONBLOCK) == sizeof(bits)) return bits;
+  timespec now = {};
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (static_cast<uint64_t>(now.tv_nsec) << 20 ^ reinterpret_cast<uintptr_t>(&now)) * 0x9e3779b97f4a7c15ull;
+}
+
+size_t address_space_limit() {
+  rlimit limit = {};
+  if (getrlimit(RLIMIT_AS, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return SIZE_MAX;
+  return limit.rlim_cur;
+}
+
+}  // namespace pagerun::os

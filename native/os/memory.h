@@ -1,0 +1,38 @@
+// Memory from the kernel: the only system calls that take or give any. Owns nothing.
+// Every refusal is a value (null or false), never an abort; errno is left as it was. Thread rule: any thread.
+// All addresses and lengths are multiples of the OS page; lengths are not 0.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace pagerun::os {
+
+/// Address space only: neither readable nor writable, counted against no commit limit. Null when refused.
+void* reserve(size_t bytes);
+
+/// The same at exactly `address`; null when anything is there already, or refused.
+void* reserve_at(void* address, size_t bytes);
+
+/// Makes reserved memory usable: readable, writable, zero. False when refused (nothing has changed).
+bool commit(void* address, size_t bytes);
+
+/// Gives the content back to the system and keeps the address usable: it reads as zero again. False when refused.
+bool purge(void* address, size_t bytes);
+
+/// Gives address and content back. False when refused (the mapping is still there).
+bool release(void* address, size_t bytes);
+
+/// Usable zero memory of its own; null when refused.
+void* map(size_t bytes);
+
+/// Grows or shrinks what map() returned, moving it when `may_move`; null when refused (nothing has changed).
+void* remap(void* address, size_t old_bytes, size_t new_bytes, bool may_move);
+
+/// Random bits for address hints and secrets; never fails (falls back to clock and address entropy).
+uint64_t random_bits();
+
+/// The process's limit on address space in bytes, or SIZE_MAX.
+size_t address_space_limit();
+
+}  // namespace pagerun::os
