@@ -20,7 +20,7 @@ export function constantsIn(text: string): string[] {
 
 /** npm scripts that a text tells its reader to run. */
 export function scriptsIn(text: string): string[] {
-  const named = [...text.matchAll(/\bnpm run ([\w:-]+)/g)].map((match) => match[1] as string);
+  const named = [...text.matchAll(/\bnpm run ([\w:-]*\w)/g)].map((match) => match[1] as string);
   return /\bnpm test\b/.test(text) ? [...named, "test"] : named;
 }
 

@@ -1,15 +1,15 @@
-// Builds what the tests run: the addon's own build when it is missing or old, and CMake builds in their directories.
+// Builds what the tests run: the addon's own build when it is missing or old, and CMake builds in their folders.
 import { readdirSync, statSync } from "node:fs";
 import { createRequire } from "node:module";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
-import { root, run } from "./steps.mjs";
+import { type Ended, type RunOptions, root, run } from "./steps.js";
 
 const require = createRequire(import.meta.url);
 const parallel = String(Math.min(8, availableParallelism()));
 
 /** Time of the last change of a file, or of the newest file in a folder; 0 when there is none. */
-function changedAt(path) {
+function changedAt(path: string): number {
   try {
     const status = statSync(path);
     if (!status.isDirectory()) return status.mtimeMs;
@@ -20,18 +20,20 @@ function changedAt(path) {
 }
 
 /** True when build/Release holds everything, newer than every source. */
-export function isBuilt() {
+export function isBuilt(): boolean {
   const results = ["pagerun.node", "libpagerun.so", "librecorder.so", "pagerun_bench"];
   const built = Math.min(...results.map((name) => changedAt(join(root, "build/Release", name))));
   const changed = Math.max(...["native", "bench/native", "binding.gyp"].map((name) => changedAt(join(root, name))));
   return built > changed;
 }
 
-/** The command that brings build/Release up to date. */
+/** Arguments for node that bring build/Release up to date. */
 export const nodeGyp = [require.resolve("node-gyp/bin/node-gyp.js"), "configure", "build", "--release", "-j", parallel];
 
-/** Configures and builds with cmake-js (addon included) in `directory`; the exit code and the output. */
-export async function cmakeJs(directory, definitions = {}, options = {}) {
+export type Definitions = Record<string, string>;
+
+/** Configures and builds with cmake-js, addon included, in `directory`. */
+export async function cmakeJs(directory: string, definitions: Definitions, options: RunOptions): Promise<Ended> {
   const program = require.resolve("cmake-js/bin/cmake-js");
   const defines = Object.entries(definitions).map(([name, value]) => `--CD${name}=${value}`);
   const configured = await run(process.execPath, [program, "configure", "--out", directory, ...defines], options);
@@ -39,14 +41,11 @@ export async function cmakeJs(directory, definitions = {}, options = {}) {
   return run(process.execPath, [program, "build", "--out", directory, "--parallel", parallel], options);
 }
 
-/** Configures and builds with cmake alone (no addon, but the C++ tests) in `directory`. */
-export async function cmake(directory, definitions = {}, options = {}) {
+/** Configures and builds with cmake alone: no addon, but the C++ tests where `definitions` ask for them. */
+export async function cmake(directory: string, definitions: Definitions, options: RunOptions): Promise<Ended> {
   const defines = Object.entries(definitions).map(([name, value]) => `-D${name}=${value}`);
-  const configured = await run(
-    "cmake",
-    ["-S", ".", "-B", directory, "-DCMAKE_BUILD_TYPE=Release", ...defines],
-    options,
-  );
+  const args = ["-S", ".", "-B", directory, "-DCMAKE_BUILD_TYPE=Release", ...defines];
+  const configured = await run("cmake", args, options);
   if (configured.code !== 0) return configured;
   return run("cmake", ["--build", directory, "--parallel", parallel], options);
 }

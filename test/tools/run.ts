@@ -1,15 +1,14 @@
 // npm test: everything that can be checked of a working copy, from formatting to the C++ tests, and one closing line.
-// Owns the order of the steps. The sanitizers, which take longer, are sanitize.mjs.
+// Owns the order of the steps. The sanitizers, which take longer, are sanitize.ts.
 import { createRequire } from "node:module";
-import { isBuilt, nodeGyp } from "./native-build.mjs";
-import { check, count, finish, heading } from "./steps.mjs";
-import { cppTests, vitest } from "./suites.mjs";
-import { ensure } from "./system-tools.mjs";
+import { isBuilt, nodeGyp } from "./native-build.js";
+import { check, count, finish, heading } from "./steps.js";
+import { cppTests, vitest } from "./suites.js";
+import { ensure } from "./system-tools.js";
 
 const require = createRequire(import.meta.url);
 const node = process.execPath;
 const biome = require.resolve("@biomejs/biome/bin/biome");
-const typescript = require.resolve("typescript/bin/tsc");
 
 heading("programs that the tests need");
 const missing = ensure(["cmake", "clang-tidy"]);
@@ -18,10 +17,10 @@ count("programs that the tests need", missing.length === 0 ? { passed: 1 } : { f
 
 if (!isBuilt()) await check("native build (node-gyp)", node, nodeGyp);
 await check("TypeScript build (ESM and CJS)", "npm", ["run", "--silent", "build:ts"]);
-await check("types of all TypeScript, type tests included", node, [typescript, "-p", "tsconfig.json", "--noEmit"]);
+await check("types of all TypeScript, type tests included", "npm", ["run", "--silent", "typecheck"]);
 await check("TypeScript and JSON are formatted and linted", node, [biome, "check", "--error-on-warnings", "."]);
-await check("C++ is formatted", node, ["test/tools/format-cpp.mjs"]);
-await check("C++ is linted", node, ["test/tools/lint-cpp.mjs"]);
+await check("C++ is formatted", node, ["build-test/tools/format-cpp.js"]);
+await check("C++ is linted", node, ["build-test/tools/lint-cpp.js"]);
 await vitest("vitest");
 await cppTests("C++ tests", "build-test/cpp");
 finish();

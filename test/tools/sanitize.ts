@@ -3,10 +3,10 @@
 // Why leaks are not looked for: blocks of ours are no roots to that search, so what only they point to would be named.
 import { execFileSync, spawnSync } from "node:child_process";
 import { arch } from "node:os";
-import { cmakeJs } from "./native-build.mjs";
-import { count, finish, heading, root } from "./steps.mjs";
-import { cppTests, vitest } from "./suites.mjs";
-import { ensure } from "./system-tools.mjs";
+import { cmakeJs } from "./native-build.js";
+import { count, finish, heading, root } from "./steps.js";
+import { cppTests, vitest } from "./suites.js";
+import { ensure } from "./system-tools.js";
 
 if (ensure(["cmake"]).length > 0) {
   count("programs that the tests need", { failed: 1 });
@@ -24,18 +24,17 @@ await cppTests("C++ tests under ASan and UBSan", "build-test/address", {
 });
 
 // ThreadSanitizer of this age does not start where the kernel spreads mappings widely, so that is switched off for it.
-const fixedAddresses = ["setarch", "-R"];
-const canFix = spawnSync(fixedAddresses[0], ["-R", "true"]).status === 0;
+const canFixAddresses = spawnSync("setarch", ["-R", "true"]).status === 0;
 await cppTests("C++ tests under TSan", "build-test/thread", {
   definitions: { PAGERUN_SANITIZE: "thread" },
-  wrapper: canFix ? fixedAddresses : [],
+  wrapper: canFixAddresses ? ["setarch", "-R"] : [],
   env: { TSAN_OPTIONS: "halt_on_error=1:second_deadlock_stack=1" },
 });
 
 heading(`addon with ASan and UBSan (${arch()})`);
 const built = await cmakeJs("build-test/address-node", { PAGERUN_SANITIZE: "address" }, { quiet: true });
 if (built.code === 0) {
-  const library = (name) => execFileSync("g++", [`-print-file-name=${name}`], { encoding: "utf8" }).trim();
+  const library = (name: string) => execFileSync("g++", [`-print-file-name=${name}`], { encoding: "utf8" }).trim();
   await vitest(
     "bindings under ASan and UBSan",
     ["--exclude", "test/structure/**", "--exclude", "test/build*.test.ts", "--exclude", "test/package*.test.ts"],

@@ -1,45 +1,44 @@
 // Programs that the tests need and npm does not bring. Owns: which Debian package has them, and what is said without it.
-import { execFileSync, spawnSync } from "node:child_process";
+import { spawnSync } from "node:child_process";
 import { accessSync, constants } from "node:fs";
 import { delimiter, join } from "node:path";
 
+/** Program, and the Debian package that brings it. */
 const packages = { cmake: "cmake", "clang-tidy": "clang-tidy" };
+export type SystemTool = keyof typeof packages;
 
 /** The path of a program that is in PATH, or undefined. */
-export function which(program) {
-  for (const directory of (process.env.PATH ?? "").split(delimiter)) {
-    const path = join(directory, program);
-    try {
-      accessSync(path, constants.X_OK);
-      return path;
-    } catch {
-      // Not in this directory.
-    }
+export function which(program: string): string | undefined {
+  return (process.env.PATH ?? "")
+    .split(delimiter)
+    .map((directory) => join(directory, program))
+    .find(isExecutable);
+}
+
+export function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return true;
+  } catch {
+    return false;
   }
-  return undefined;
 }
 
 /**
  * Makes sure that the programs are there: as root on a system with apt they are installed, else the command that
- * would do it is printed.
- * @returns the programs that are still missing
+ * would do it is printed. Returns the programs that are still missing.
  */
-export function ensure(programs) {
+export function ensure(programs: readonly SystemTool[]): SystemTool[] {
   const missing = programs.filter((program) => which(program) === undefined);
   if (missing.length === 0) return [];
-  const names = missing.map((program) => packages[program]);
-  const command = `apt-get install -y --no-install-recommends ${names.join(" ")}`;
+  const install = ["apt-get", "install", "-y", "--no-install-recommends", ...missing.map((name) => packages[name])];
   if (process.getuid?.() === 0 && which("apt-get") !== undefined) {
-    console.log(`missing: ${missing.join(", ")}; installing with: ${command}`);
+    console.log(`missing: ${missing.join(", ")}; running: ${install.join(" ")}`);
     const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
     spawnSync("apt-get", ["update", "-q"], { env, stdio: "ignore" });
-    try {
-      execFileSync("apt-get", command.split(" ").slice(1), { env, stdio: ["ignore", "ignore", "inherit"] });
-    } catch {
-      // What is still missing is said below.
-    }
+    spawnSync("apt-get", install.slice(1), { env, stdio: ["ignore", "ignore", "inherit"] });
   }
   const still = missing.filter((program) => which(program) === undefined);
-  if (still.length > 0) console.error(`missing: ${still.join(", ")}. Install with: sudo ${command}`);
+  if (still.length > 0) console.error(`missing: ${still.join(", ")}. Install with: sudo ${install.join(" ")}`);
   return still;
 }
