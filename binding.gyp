@@ -3,6 +3,8 @@
   'variables': {
     # Warnings stop the build only where PAGERUN_WERROR=1 asks for it (CI), never in a user's install.
     'werror': '<!(node -p "process.env.PAGERUN_WERROR === \'1\' ? \'-Werror\' : \'-Wno-error\'")',
+    # A packed package has no bench/.
+    'has_bench': '<!(node -p "require(\'fs\').existsSync(\'bench/native\') ? 1 : 0")',
     'pick': 'node -p "process.argv.slice(1).flatMap((k) => JSON.parse(require(\'fs\').readFileSync(\'native/sources.json\'))[k]).join(\' \')"',
   },
   'target_defaults': {
@@ -31,19 +33,25 @@
       'cflags_cc': ['<!@(<(pick) preload_flags)'],
       'ldflags': ['<!@(<(pick) link_flags)'],
     },
-    {
-      'target_name': 'pagerun_bench',
-      'type': 'executable',
-      'sources': ['<!@(<(pick) bench)'],
-    },
-    {
-      'target_name': 'librecorder',
-      'type': 'shared_library',
-      'product_prefix': 'lib',
-      'product_name': 'recorder',
-      'product_dir': '<(PRODUCT_DIR)',
-      'sources': ['<!@(<(pick) recorder)'],
-      'cflags_cc': ['<!@(<(pick) preload_flags)'],
-    },
+  ],
+  'conditions': [
+    ['has_bench == 1', {
+      'targets': [
+        {
+          'target_name': 'pagerun_bench',
+          'type': 'executable',
+          'sources': ['<!@(<(pick) bench)'],
+        },
+        {
+          'target_name': 'librecorder',
+          'type': 'shared_library',
+          'product_prefix': 'lib',
+          'product_name': 'recorder',
+          'product_dir': '<(PRODUCT_DIR)',
+          'sources': ['<!@(<(pick) recorder)'],
+          'cflags_cc': ['<!@(<(pick) preload_flags)'],
+        },
+      ],
+    }],
   ],
 }
