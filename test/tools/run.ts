@@ -2,7 +2,7 @@
 // Owns the order of the steps. The sanitizers, which take longer, are sanitize.ts.
 import { createRequire } from "node:module";
 import { isBuilt, nodeGyp } from "./native-build.js";
-import { check, count, finish, heading } from "./steps.js";
+import { check, count, finish, handOnSignals, heading } from "./steps.js";
 import { cppTests, vitest } from "./suites.js";
 import { ensure } from "./system-tools.js";
 
@@ -10,10 +10,11 @@ const require = createRequire(import.meta.url);
 const node = process.execPath;
 const biome = require.resolve("@biomejs/biome/bin/biome");
 
+handOnSignals();
 heading("programs that the tests need");
 const missing = ensure(["cmake", "clang-tidy"]);
 console.log(missing.length === 0 ? "all there" : "the steps that need them will fail");
-count("programs that the tests need", missing.length === 0 ? { passed: 1 } : { failed: missing.length });
+count("programs that the tests need", { failed: missing.length });
 
 if (!isBuilt()) await check("native build (node-gyp)", node, nodeGyp);
 await check("TypeScript build (ESM and CJS)", "npm", ["run", "--silent", "build:ts"]);

@@ -4,10 +4,11 @@
 import { execFileSync, spawnSync } from "node:child_process";
 import { arch } from "node:os";
 import { cmakeJs } from "./native-build.js";
-import { count, finish, heading, root } from "./steps.js";
+import { count, finish, handOnSignals, heading, root } from "./steps.js";
 import { cppTests, vitest } from "./suites.js";
 import { ensure } from "./system-tools.js";
 
+handOnSignals();
 if (ensure(["cmake"]).length > 0) {
   count("programs that the tests need", { failed: 1 });
   finish();

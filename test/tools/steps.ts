@@ -49,12 +49,14 @@ function endGroup(pid: number): void {
   }
 }
 
-// The groups of their own do not hear the terminal's Ctrl-C, so it is handed on.
-for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
-  process.on(signal, () => {
-    for (const pid of running) endGroup(pid);
-    process.exit(130);
-  });
+/** Groups of their own do not hear the terminal's Ctrl-C: from here on it is handed on. */
+export function handOnSignals(): void {
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+    process.on(signal, () => {
+      for (const pid of running) endGroup(pid);
+      process.exit(130);
+    });
+  }
 }
 
 /** Runs a program in the project's root and passes its output on. */
