@@ -16,8 +16,9 @@ void mapping_unpin(const void* ptr) { mapping_table.unpin(ptr); }
 void fail_system_call(uint64_t n) { os::fail_call(n, 1); }
 
 constexpr CoreApi kOwn = {
-    kCoreApiVersion, sizeof(CoreApi), allocate, allocate_zeroed, allocate_aligned, deallocate, reallocate, locate, mapping_pin, mapping_unpin,
-    verify, snapshot_take, snapshot_release, memory_totals, fail_system_call, os::call_count, kStretchBytes, kPageBytes,
+    kCoreApiVersion,  sizeof(CoreApi), allocate,         allocate_zeroed, allocate_aligned, deallocate,
+    reallocate,       locate,          mapping_pin,      mapping_unpin,   verify,           snapshot_take,
+    snapshot_release, memory_totals,   fail_system_call, os::call_count,  kStretchBytes,    kPageBytes,
 };
 
 }  // namespace

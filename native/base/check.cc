@@ -41,7 +41,14 @@ void Line::print() {
 }
 
 void check_failed(const char* condition, const char* file, int line) {
-  Line().text("pagerun: broken invariant: ").text(condition).text(" at ").text(file).text(":").number(static_cast<uint64_t>(line)).print();
+  Line()
+      .text("pagerun: broken invariant: ")
+      .text(condition)
+      .text(" at ")
+      .text(file)
+      .text(":")
+      .number(static_cast<uint64_t>(line))
+      .print();
   abort();
 }
 

@@ -25,4 +25,5 @@ class Line {
 
 }  // namespace pagerun
 
-#define CHECK(condition) (__builtin_expect(!(condition), 0) ? ::pagerun::check_failed(#condition, __FILE__, __LINE__) : (void)0)
+#define CHECK(condition) \
+  (__builtin_expect(!(condition), 0) ? ::pagerun::check_failed(#condition, __FILE__, __LINE__) : (void)0)

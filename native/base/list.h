@@ -14,23 +14,31 @@ class List {
   T* first() const { return load_relaxed(first_); }
   bool is_empty() const { return first_ == nullptr; }
 
+  /// Puts an entry in front.
   void push(T* entry) {
     CHECK(entry->next == nullptr && entry->prev == nullptr);
-    if (first_ != nullptr) {
-      CHECK(first_->prev == nullptr);
-      store_relaxed(first_->prev, entry);
-    }
+    CHECK(first_ == nullptr ? last_ == nullptr : first_->prev == nullptr);
     store_relaxed(entry->next, first_);
+    store_relaxed(first_ == nullptr ? last_ : first_->prev, entry);
     store_relaxed(first_, entry);
+  }
+
+  /// Puts an entry behind the last.
+  void append(T* entry) {
+    CHECK(entry->next == nullptr && entry->prev == nullptr);
+    CHECK(last_ == nullptr ? first_ == nullptr : last_->next == nullptr);
+    store_relaxed(entry->prev, last_);
+    store_relaxed(last_ == nullptr ? first_ : last_->next, entry);
+    store_relaxed(last_, entry);
   }
 
   void remove(T* entry) {
     T* next = entry->next;
     T* prev = entry->prev;
     CHECK(prev == nullptr ? first_ == entry : prev->next == entry);
-    CHECK(next == nullptr || next->prev == entry);
+    CHECK(next == nullptr ? last_ == entry : next->prev == entry);
     store_relaxed(prev == nullptr ? first_ : prev->next, next);
-    if (next != nullptr) store_relaxed(next->prev, prev);
+    store_relaxed(next == nullptr ? last_ : next->prev, prev);
     store_relaxed(entry->next, nullptr);
     store_relaxed(entry->prev, nullptr);
   }
@@ -44,6 +52,7 @@ class List {
 
  private:
   T* first_ = nullptr;
+  T* last_ = nullptr;
 };
 
 }  // namespace pagerun

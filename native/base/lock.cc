@@ -33,7 +33,9 @@ void futex(std::atomic<uint32_t>& word, int operation, uint32_t value) {
 void Lock::take_slow() {
   for (int i = 0; i < kSpins; i++) {
     uint32_t expected = kFree;
-    if (word_.load(std::memory_order_relaxed) == kFree && word_.compare_exchange_weak(expected, kHeld, std::memory_order_acquire, std::memory_order_relaxed)) return;
+    if (word_.load(std::memory_order_relaxed) == kFree &&
+        word_.compare_exchange_weak(expected, kHeld, std::memory_order_acquire, std::memory_order_relaxed))
+      return;
     spin_pause();
   }
   while (word_.exchange(kContended, std::memory_order_acquire) != kFree) futex(word_, FUTEX_WAIT, kContended);

@@ -17,7 +17,8 @@ class Lock {
   void take() {
     uint32_t expected = kFree;
     // acquire: pairs with the release in give()
-    if (!word_.compare_exchange_strong(expected, kHeld, std::memory_order_acquire, std::memory_order_relaxed)) take_slow();
+    if (!word_.compare_exchange_strong(expected, kHeld, std::memory_order_acquire, std::memory_order_relaxed))
+      take_slow();
     taken_++;
   }
 

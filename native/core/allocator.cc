@@ -66,8 +66,11 @@ Misuse place_of(const void* ptr, Place* place, Block* block) {
   if (region == nullptr) return mapping_table.find(ptr, block);
   PageHeader* header = region->header_of(ptr);
   PageHeader* head = head_of(header);
-  if (head == nullptr) return kind_of(header) == PageKind::kNone && !region->was_used(header) ? Misuse::kForeignPointer : Misuse::kDoubleFree;
-  if (kind_of(head) == PageKind::kBucket) return locate_in_bucket_page(static_cast<const char*>(ptr), head, place, block);
+  if (head == nullptr)
+    return kind_of(header) == PageKind::kNone && !region->was_used(header) ? Misuse::kForeignPointer
+                                                                           : Misuse::kDoubleFree;
+  if (kind_of(head) == PageKind::kBucket)
+    return locate_in_bucket_page(static_cast<const char*>(ptr), head, place, block);
   place->page = head;
   *block = {head->start, load_relaxed(head->run_bytes), kNoSizeClass, static_cast<uint32_t>(PageKind::kRun)};
   return ptr == head->start ? Misuse::kNone : Misuse::kInteriorPointer;
@@ -135,7 +138,8 @@ bool stays_in_bucket(const Block& block, size_t bytes) {
 }  // namespace
 
 void* allocate_refill(Arena* arena, Bucket* bucket) {
-  if (bucket->page == nullptr) [[unlikely]] return thread_take_slow(arena, bucket->size_class);
+  if (bucket->page == nullptr) [[unlikely]]
+    return thread_take_slow(arena, bucket->size_class);
   return bucket_take_slow(arena, bucket);
 }
 

@@ -24,7 +24,8 @@ void* allocate_aligned(size_t alignment, size_t bytes);
 /// Frees a live block; null is no error. On misuse nothing has changed.
 Misuse deallocate(void* ptr);
 
-/// Resizes in place where it can, else moves. `ptr` must not be null and `bytes` not 0 (callers decide what those mean).
+/// Resizes in place where it can, else moves. `ptr` must not be null and `bytes` not 0 (callers decide what those
+/// mean).
 /// `*result` is null when memory is exhausted: the old block is intact then. On misuse nothing has changed.
 Misuse reallocate(void* ptr, size_t bytes, void** result);
 

@@ -1,5 +1,5 @@
-// The fast paths of malloc and free: no lock, no atomic read-modify-write, no system call, and the block is not touched.
-// For the two places that must be fast (allocator.cc and preload/); everyone else includes allocator.h.
+// The fast paths of malloc and free: no lock, no atomic read-modify-write, no system call, and the block is not
+// touched. For the two places that must be fast (allocator.cc and preload/); everyone else includes allocator.h.
 #pragma once
 
 #include "allocator.h"
@@ -24,10 +24,13 @@ struct SlowPath {
 template <class Slow = SlowPath>
 inline void* allocate_fast(size_t bytes) {
   Arena* arena = current_arena;
-  if (bytes > kMaxDirectBytes) [[unlikely]] return Slow::beyond(arena, bytes);
-  auto* bucket = reinterpret_cast<Bucket*>(reinterpret_cast<char*>(arena) + arena->direct[(bytes + kDirectUnit - 1) / kDirectUnit]);
+  if (bytes > kMaxDirectBytes) [[unlikely]]
+    return Slow::beyond(arena, bytes);
+  auto* bucket = reinterpret_cast<Bucket*>(reinterpret_cast<char*>(arena) +
+                                           arena->direct[(bytes + kDirectUnit - 1) / kDirectUnit]);
   uint64_t word = *bucket->word;
-  if (word == 0) [[unlikely]] return Slow::refill(arena, bucket);
+  if (word == 0) [[unlikely]]
+    return Slow::refill(arena, bucket);
   return bucket_take(bucket, word);
 }
 
@@ -37,16 +40,20 @@ inline bool deallocate_fast(void* ptr) {
   const Region& region = region_table.regions[0];
   size_t committed_bytes = region.committed_bytes.load(std::memory_order_acquire);
   auto offset = static_cast<size_t>(static_cast<char*>(ptr) - load_relaxed(region.base));
-  if (offset >= committed_bytes) [[unlikely]] return false;
+  if (offset >= committed_bytes) [[unlikely]]
+    return false;
   PageHeader* page = region.headers + offset / kPageBytes;
   Arena* arena = current_arena;
-  if (page->owner.load(std::memory_order_relaxed) != arena) [[unlikely]] return false;
+  if (page->owner.load(std::memory_order_relaxed) != arena) [[unlikely]]
+    return false;
   auto in_page = static_cast<uint32_t>(offset % kPageBytes);
   uint32_t index = block_index(page->reciprocal, in_page);
-  if (index * page->block_bytes != in_page || index >= page->capacity) [[unlikely]] return false;
+  if (index * page->block_bytes != in_page || index >= page->capacity) [[unlikely]]
+    return false;
   uint64_t* word_at = &page->free_bits[word_of(index)];
   uint64_t word = *word_at;
-  if (word & mask_of(index)) [[unlikely]] return false;
+  if (word & mask_of(index)) [[unlikely]]
+    return false;
   // From here ptr is a live block of this arena.
   page_free_local(arena, page, index, word_at, word);
   return true;

@@ -56,7 +56,7 @@ void partial_to_current(Bucket* bucket, PageHeader* page) {
 void full_to_partial(Bucket* bucket, PageHeader* page) {
   bucket->full.remove(page);
   page->notify_at = 0;
-  bucket->partial.push(page);
+  bucket->partial.append(page);
 }
 
 void page_attach(Arena* arena, PageHeader* page) {
@@ -115,7 +115,8 @@ void page_send_to_owner(PageHeader* page) {
   PageHeader* first = owner->remote_pages.load(std::memory_order_relaxed);
   do {
     page->remote_next = first;
-  } while (!owner->remote_pages.compare_exchange_weak(first, page, std::memory_order_seq_cst, std::memory_order_relaxed));
+  } while (
+      !owner->remote_pages.compare_exchange_weak(first, page, std::memory_order_seq_cst, std::memory_order_relaxed));
   if (owner->state.load(std::memory_order_seq_cst) == ArenaState::kAbandoned) arena_service(owner);
 }
 
@@ -171,7 +172,8 @@ void arena_service_locked(Arena* arena) {
         PageHeader* first = owner->remote_pages.load(std::memory_order_relaxed);
         do {
           page->remote_next = first;
-        } while (!owner->remote_pages.compare_exchange_weak(first, page, std::memory_order_seq_cst, std::memory_order_relaxed));
+        } while (!owner->remote_pages.compare_exchange_weak(first, page, std::memory_order_seq_cst,
+                                                            std::memory_order_relaxed));
       }
       page = next;
     }
@@ -214,7 +216,7 @@ void current_retire(Arena* arena, Bucket* bucket) {
   } else {
     bucket_clear(*bucket);
     page->notify_at = 0;
-    bucket->partial.push(page);
+    bucket->partial.append(page);
   }
 }
 

@@ -1,6 +1,6 @@
-// An arena: an independent set of buckets, owned by one thread at a time. The pages of an arena are taken from and freed
-// into by its thread without atomics; every other thread leaves its frees in the page's remote bits.
-// Owns its bucket pages. Thread rule: its thread, but for what is said below.
+// An arena: an independent set of buckets, owned by one thread at a time. The pages of an arena are taken from and
+// freed into by its thread without atomics; every other thread leaves its frees in the page's remote bits. Owns its
+// bucket pages. Thread rule: its thread, but for what is said below.
 //
 // States of a page, by the list it is on:
 //
@@ -53,9 +53,9 @@ enum class ArenaState : uint32_t {
 };
 
 struct alignas(kCacheLineBytes) Bucket {
-  uint64_t* word;      // the word of free bits that blocks are taken from; &no_bits when there is no current page
-  char* word_base;     // address of that word's block 0
-  PageHeader* page;    // the current page, or null
+  uint64_t* word;    // the word of free bits that blocks are taken from; &no_bits when there is no current page
+  char* word_base;   // address of that word's block 0
+  PageHeader* page;  // the current page, or null
   uint32_t block_bytes;
   uint32_t size_class;
   PageList partial;
@@ -80,14 +80,22 @@ struct Arena {
 extern uint64_t no_bits;
 
 constexpr Arena::Arena()
-    : direct{}, id(0), page_count(0), remote_pages(nullptr), state(ArenaState::kAbandoned), next(nullptr), next_abandoned(nullptr), buckets{} {
+    : direct{},
+      id(0),
+      page_count(0),
+      remote_pages(nullptr),
+      state(ArenaState::kAbandoned),
+      next(nullptr),
+      next_abandoned(nullptr),
+      buckets{} {
   for (uint32_t c = 0; c < kClassCount; c++) {
     buckets[c].word = &no_bits;
     buckets[c].block_bytes = static_cast<uint32_t>(class_bytes(c));
     buckets[c].size_class = c;
   }
   for (size_t i = 0; i <= kMaxDirectBytes / kDirectUnit; i++) {
-    direct[i] = static_cast<uint16_t>(offsetof(Arena, buckets) + sizeof(Bucket) * class_of(i * kDirectUnit, kDirectUnit));
+    direct[i] =
+        static_cast<uint16_t>(offsetof(Arena, buckets) + sizeof(Bucket) * class_of(i * kDirectUnit, kDirectUnit));
   }
 }
 
@@ -122,7 +130,9 @@ void arenas_orphan(const Arena* mine, const Arena* late);
 
 inline Bucket* bucket_at(Arena* arena, uint32_t size_class) { return &arena->buckets[size_class]; }
 
-inline bool is_current(const Arena* arena, const PageHeader* page) { return arena->buckets[page->size_class].page == page; }
+inline bool is_current(const Arena* arena, const PageHeader* page) {
+  return arena->buckets[page->size_class].page == page;
+}
 
 /// Takes the lowest free bit of a bucket's current word, which must have one.
 inline void* bucket_take(Bucket* bucket, uint64_t word) {
@@ -138,7 +148,8 @@ inline void page_free_local(Arena* arena, PageHeader* page, uint32_t index, uint
   page->summary |= 1ull << word_of(index);
   uint32_t used = page->used - 1;
   store_relaxed(page->used, used);
-  if (used == page->notify_at) [[unlikely]] page_notify(arena, page);
+  if (used == page->notify_at) [[unlikely]]
+    page_notify(arena, page);
 }
 
 }  // namespace pagerun

@@ -59,7 +59,8 @@ class MappingTable {
   size_t count_ = 0;
   size_t capacity_ = 0;
   size_t total_bytes_ = 0;
-  const void* released_[kRememberedReleases] = {};  // starts of the last mappings released: a second free is told from a foreign one
+  const void* released_[kRememberedReleases] = {};  // starts of the last mappings released: a second free is told from
+                                                    // a foreign one
   size_t released_next_ = 0;
 };
 

@@ -40,15 +40,15 @@ struct Arena;
 
 struct alignas(kCacheLineBytes) PageHeader {
   // Line 1: what the page is.
-  std::atomic<Arena*> owner;       // the arena that may take and free here without atomics; null unless kBucket
-  uint64_t reciprocal;             // ceil(2^kReciprocalShift / block_bytes)
-  uint64_t* free_bits;             // 1 = free; inline_free_bits or the region's table
+  std::atomic<Arena*> owner;           // the arena that may take and free here without atomics; null unless kBucket
+  uint64_t reciprocal;                 // ceil(2^kReciprocalShift / block_bytes)
+  uint64_t* free_bits;                 // 1 = free; inline_free_bits or the region's table
   std::atomic<uint64_t>* remote_bits;  // 1 = freed by another thread, not yet drained
-  char* start;                     // address of the page: of block 0, or of the run
-  uint32_t block_bytes;            // kBucket: of a block; kRun: kRunBlock; 0 while the page takes up its kind
-  uint32_t run_pages;              // kBucket, kRun, kFree: length; at the last page of a free run as well
-  uint32_t distance;               // kFollow: pages back to the head
-  uint16_t capacity;               // blocks; capacity x block_bytes <= run_pages x kPageBytes
+  char* start;                         // address of the page: of block 0, or of the run
+  uint32_t block_bytes;                // kBucket: of a block; kRun: kRunBlock; 0 while the page takes up its kind
+  uint32_t run_pages;                  // kBucket, kRun, kFree: length; at the last page of a free run as well
+  uint32_t distance;                   // kFollow: pages back to the head
+  uint16_t capacity;                   // blocks; capacity x block_bytes <= run_pages x kPageBytes
   uint8_t size_class;
   PageKind kind;
 
@@ -68,17 +68,18 @@ struct alignas(kCacheLineBytes) PageHeader {
 
   // Line 3: what other threads leave.
   alignas(kCacheLineBytes) std::atomic<uint64_t> remote_summary;  // bit w: word w of remote_bits awaits the drain
-  PageHeader* remote_next;                                         // link of the owner's list of pages to drain
+  PageHeader* remote_next;                                        // link of the owner's list of pages to drain
   std::atomic<uint64_t> inline_remote_bits[kInlineWords];
 };
 
 static_assert(sizeof(PageHeader) == 3 * kCacheLineBytes);
-static_assert(offsetof(PageHeader, used) == kCacheLineBytes && offsetof(PageHeader, remote_summary) == 2 * kCacheLineBytes);
+static_assert(offsetof(PageHeader, used) == kCacheLineBytes &&
+              offsetof(PageHeader, remote_summary) == 2 * kCacheLineBytes);
 static_assert(offsetof(PageHeader, inline_free_bits) + sizeof(PageHeader::inline_free_bits) == 2 * kCacheLineBytes);
 
 using PageList = List<PageHeader>;
 
-constexpr uint32_t kRunBlock = 1;        // block_bytes of a run in use: not 0, and never looked at otherwise
+constexpr uint32_t kRunBlock = 1;       // block_bytes of a run in use: not 0, and never looked at otherwise
 constexpr uint32_t kNeverNotify = ~0u;  // no block count reaches it
 
 // Exact for every offset below 2^18 and block size up to 2^18: the error of the reciprocal is below block_bytes / 2^40,
@@ -110,7 +111,8 @@ inline bool has_inline_bits(const PageHeader& page) { return page.capacity <= kI
 /// Words of the summary: bit w for every word w of the free bits.
 inline uint64_t whole_summary(const PageHeader& page) { return low_bits(words_of(page.capacity)); }
 
-/// True when the page has taken up its kind: every other field may be read. acquire: pairs with the store that settles it.
+/// True when the page has taken up its kind: every other field may be read. acquire: pairs with the store that settles
+/// it.
 inline bool is_settled(const PageHeader& page) { return __atomic_load_n(&page.block_bytes, __ATOMIC_ACQUIRE) != 0; }
 
 inline bool is_full(const PageHeader& page) { return page.used == page.capacity; }

@@ -11,8 +11,8 @@ namespace {
 
 constexpr int kPlacementTries = 8;
 constexpr size_t kLargestCommitStepBytes = 64 << 20;
-constexpr size_t kCommitShare = 8;        // a step commits this part of what is committed already
-constexpr size_t kLimitedShare = 16;      // under a limit on address space a region takes this part of it
+constexpr size_t kCommitShare = 8;    // a step commits this part of what is committed already
+constexpr size_t kLimitedShare = 16;  // under a limit on address space a region takes this part of it
 
 constexpr size_t header_bytes(size_t bytes) { return bytes / kPageBytes * sizeof(PageHeader); }
 constexpr size_t bitmap_bytes(size_t bytes) { return bytes / kPageBytes * kBitmapStride; }
@@ -68,7 +68,8 @@ bool Region::reserve(size_t want_bytes, size_t least_bytes) {
 
 bool Region::commit_to(size_t bytes) {
   size_t from = committed_bytes.load(std::memory_order_relaxed), more = bytes - from;
-  bool all = os::commit(base + from, more) && os::commit(reinterpret_cast<char*>(headers) + header_bytes(from), header_bytes(more)) &&
+  bool all = os::commit(base + from, more) &&
+             os::commit(reinterpret_cast<char*>(headers) + header_bytes(from), header_bytes(more)) &&
              os::commit(free_bitmaps + bitmap_bytes(from), bitmap_bytes(more)) &&
              os::commit(remote_bitmaps + bitmap_bytes(from), bitmap_bytes(more));
   if (all) committed_bytes.store(bytes, std::memory_order_release);
@@ -122,7 +123,8 @@ Region* region_add(size_t pages) {
   if (want < least) want = least;
   // Halving must end at `least` itself, not somewhere below it.
   Region& region = region_table.regions[count];
-  if (!region.reserve(power_of_two_at_least(want), power_of_two_at_least(least)) && !region.reserve(least, least)) return nullptr;
+  if (!region.reserve(power_of_two_at_least(want), power_of_two_at_least(least)) && !region.reserve(least, least))
+    return nullptr;
   region_table.count.store(count + 1, std::memory_order_release);
   return &region;
 }

@@ -21,24 +21,27 @@ namespace pagerun {
 
 constexpr size_t kStretchBytes = 4 << 20;
 constexpr size_t kStretchPages = kStretchBytes / kPageBytes;
-constexpr size_t kWindowBytes = 4ull << 30;  // alignment of regions: the low 32 bits of a pointer are its offset in a window
-constexpr size_t kBitmapStride = (kBitmapWords + 8) * sizeof(uint64_t);  // an odd number of cache lines: first words must not share cache sets
+constexpr size_t kWindowBytes = 4ull << 30;  // alignment of regions: the low 32 bits of a pointer are its offset in a
+                                             // window
+constexpr size_t kBitmapStride = (kBitmapWords + 8) * sizeof(uint64_t);  // an odd number of cache lines: first words
+                                                                         // must not share cache sets
 constexpr size_t kLargestRegionBytes = 256ull << 30;
 constexpr size_t kSmallestRegionBytes = kStretchBytes;
 constexpr uint32_t kMaxRegions = 64;
 constexpr size_t kTableGuardBytes = 64 << 10;
 
-static_assert(kStretchPages * sizeof(PageHeader) % kOsPageBytes == 0 && kStretchPages * kBitmapStride % kOsPageBytes == 0);
+static_assert(kStretchPages * sizeof(PageHeader) % kOsPageBytes == 0 &&
+              kStretchPages * kBitmapStride % kOsPageBytes == 0);
 
 struct Region {
-  char* base = nullptr;             // address of page 0
+  char* base = nullptr;  // address of page 0
   PageHeader* headers = nullptr;
   char* free_bitmaps = nullptr;
   char* remote_bitmaps = nullptr;
   std::atomic<size_t> committed_bytes{0};  // release: pairs with region_of() and the fast path of free
   size_t reserved_bytes = 0;
-  size_t used_pages = 0;            // high-water mark: pages from here on were never handed to the run list
-  size_t table_bytes = 0;           // reserved for the three tables, guards included
+  size_t used_pages = 0;   // high-water mark: pages from here on were never handed to the run list
+  size_t table_bytes = 0;  // reserved for the three tables, guards included
 
   bool holds(const void* ptr) const {
     size_t committed = committed_bytes.load(std::memory_order_acquire);
@@ -52,10 +55,13 @@ struct Region {
     return reinterpret_cast<uint64_t*>(free_bitmaps + static_cast<size_t>(page - headers) * kBitmapStride);
   }
   std::atomic<uint64_t>* remote_bits_of(const PageHeader* page) const {
-    return reinterpret_cast<std::atomic<uint64_t>*>(remote_bitmaps + static_cast<size_t>(page - headers) * kBitmapStride);
+    return reinterpret_cast<std::atomic<uint64_t>*>(remote_bitmaps +
+                                                    static_cast<size_t>(page - headers) * kBitmapStride);
   }
   /// False when the page was never in use: a pointer into it cannot have come from here.
-  bool was_used(const PageHeader* page) const { return static_cast<size_t>(page - headers) < load_relaxed(used_pages) && page != headers; }
+  bool was_used(const PageHeader* page) const {
+    return static_cast<size_t>(page - headers) < load_relaxed(used_pages) && page != headers;
+  }
   bool holds_header(const PageHeader* page) const {
     return page >= headers && page < headers + committed_bytes.load(std::memory_order_acquire) / kPageBytes;
   }

@@ -64,7 +64,8 @@ void RunList::insert(PageHeader* first, uint32_t pages, bool dirty) {
 
 void RunList::remove(PageHeader* first) {
   uint32_t pages = first->run_pages, bin = bin_of(pages);
-  CHECK(kind_of(first) == PageKind::kFree && kind_of(first + pages - 1) == PageKind::kFree && first[pages - 1].run_pages == pages);
+  CHECK(kind_of(first) == PageKind::kFree && kind_of(first + pages - 1) == PageKind::kFree &&
+        first[pages - 1].run_pages == pages);
   Bins& bins = bins_[first->run_dirty];
   bins.lists[bin].remove(first);
   if (bins.lists[bin].is_empty()) bins.not_empty[word_of(bin)] &= ~mask_of(bin);

@@ -26,8 +26,9 @@ class RunList {
   /// address space or memory is exhausted.
   PageHeader* take(uint32_t pages, uint32_t align_pages = 1);
 
-  /// Puts a run or bucket page back; it must hold no live block. Merges it with its free neighbours. False, with nothing
-  /// changed, when it is not (or no longer) the head of a page of that kind: of two frees of a run one is refused.
+  /// Puts a run or bucket page back; it must hold no live block. Merges it with its free neighbours. False, with
+  /// nothing changed, when it is not (or no longer) the head of a page of that kind: of two frees of a run one is
+  /// refused.
   bool put(PageHeader* head, PageKind kind);
 
   /// Lengthens a run in place to `pages`; false when what lies behind it is in use. *dirty tells whether the new part
@@ -68,9 +69,9 @@ class RunList {
   size_t dirty_limit() const;
 
   Lock lock_;
-  Bins bins_[2];             // [0] clean: zero and not in memory; [1] dirty
-  size_t dirty_pages_ = 0;   // in dirty free runs
-  size_t taken_pages_ = 0;   // in use by arenas and large blocks
+  Bins bins_[2];            // [0] clean: zero and not in memory; [1] dirty
+  size_t dirty_pages_ = 0;  // in dirty free runs
+  size_t taken_pages_ = 0;  // in use by arenas and large blocks
 };
 
 extern RunList run_list;

@@ -14,8 +14,8 @@
 
 namespace pagerun {
 
-constexpr uint32_t kSmallClasses = 14;      // up to kSteppedFromBytes, listed one by one
-constexpr size_t kSteppedFromBytes = 128;   // from here on kStepsPerDoubling classes a doubling
+constexpr uint32_t kSmallClasses = 14;     // up to kSteppedFromBytes, listed one by one
+constexpr size_t kSteppedFromBytes = 128;  // from here on kStepsPerDoubling classes a doubling
 constexpr uint32_t kStepsPerDoubling = 8;
 constexpr uint32_t kDoublings = 8;
 constexpr uint32_t kClassCount = kSmallClasses + kDoublings * kStepsPerDoubling;
@@ -27,14 +27,16 @@ inline constexpr uint32_t kSmallClassBytes[kSmallClasses] = {4, 8, 12, 16, 24, 3
 constexpr size_t class_bytes(uint32_t size_class) {
   if (size_class < kSmallClasses) return kSmallClassBytes[size_class];
   uint32_t step = size_class - kSmallClasses;
-  return (kStepsPerDoubling + 1 + step % kStepsPerDoubling) * (kSteppedFromBytes / kStepsPerDoubling) << (step / kStepsPerDoubling);
+  return (kStepsPerDoubling + 1 + step % kStepsPerDoubling) * (kSteppedFromBytes / kStepsPerDoubling)
+         << (step / kStepsPerDoubling);
 }
 
 /// The smallest class of `bytes` in (kSteppedFromBytes, kMaxBlockBytes], by arithmetic alone.
 constexpr uint32_t stepped_class_of(size_t bytes) {
   uint32_t top = highest_bit(bytes - 1);
   uint32_t doubling = top - highest_bit(kSteppedFromBytes);
-  return kSmallClasses + doubling * kStepsPerDoubling + ((bytes - 1) >> (top - highest_bit(kStepsPerDoubling)) & (kStepsPerDoubling - 1));
+  return kSmallClasses + doubling * kStepsPerDoubling +
+         ((bytes - 1) >> (top - highest_bit(kStepsPerDoubling)) & (kStepsPerDoubling - 1));
 }
 
 /// The smallest class whose blocks hold `bytes` (0 counts as 1) and, from there on, whose size is a multiple of
@@ -51,6 +53,7 @@ constexpr uint32_t class_of(size_t bytes, size_t alignment) {
 }
 
 static_assert(kClassCount == 78 && class_bytes(kClassCount - 1) == kMaxBlockBytes);
-static_assert(class_bytes(kSmallClasses) == 144 && class_of(129, 1) == kSmallClasses && class_of(kMaxBlockBytes, 1) == kClassCount - 1);
+static_assert(class_bytes(kSmallClasses) == 144 && class_of(129, 1) == kSmallClasses &&
+              class_of(kMaxBlockBytes, 1) == kClassCount - 1);
 
 }  // namespace pagerun

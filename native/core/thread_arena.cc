@@ -55,7 +55,8 @@ void fork_in_child() {
 void hooks_set_up() {
   {
     LockGuard guard(hooks_lock);
-    if (!has_end_key.load(std::memory_order_relaxed) && pthread_key_create(&end_key, thread_ended) == 0) has_end_key.store(true, std::memory_order_release);
+    if (!has_end_key.load(std::memory_order_relaxed) && pthread_key_create(&end_key, thread_ended) == 0)
+      has_end_key.store(true, std::memory_order_release);
   }
   if (!has_fork_handlers.exchange(true)) pthread_atfork(locks_take, locks_give, fork_in_child);
 }

@@ -18,10 +18,10 @@ enum class Misuse : uint32_t {
 
 /// What a pointer points into, filled as far as it is known.
 struct Block {
-  void* start = nullptr;      // first byte of the block that holds the pointer; null when there is none
-  size_t usable_bytes = 0;    // bytes that the caller may use from `start`
-  uint32_t size_class = 0;    // kNoSizeClass for runs and mappings
-  uint32_t kind = 0;          // PageKind of its head page; kMapping for a mapping of its own
+  void* start = nullptr;    // first byte of the block that holds the pointer; null when there is none
+  size_t usable_bytes = 0;  // bytes that the caller may use from `start`
+  uint32_t size_class = 0;  // kNoSizeClass for runs and mappings
+  uint32_t kind = 0;        // PageKind of its head page; kMapping for a mapping of its own
 };
 
 /// The fixed name of a misuse: "double free", "interior pointer", "foreign pointer".

@@ -27,7 +27,8 @@ void walk_regions(Visit visit) {
 
 uint32_t remote_count(const PageHeader& page) {
   uint32_t count = 0;
-  for (uint32_t w = 0; w < words_of(page.capacity); w++) count += count_bits(page.remote_bits[w].load(std::memory_order_relaxed));
+  for (uint32_t w = 0; w < words_of(page.capacity); w++)
+    count += count_bits(page.remote_bits[w].load(std::memory_order_relaxed));
   return count;
 }
 
@@ -80,7 +81,9 @@ Counts count_all() {
     // A page may settle between this look and the copy: count it as a bucket page of the largest bitmap.
     if (load_relaxed(page->kind) != PageKind::kFree) {
       counts.pages++;
-      counts.words += is_live_page(*page, PageKind::kBucket) ? words_of(page->capacity) : is_settled(*page) ? 1 : kBitmapWords;
+      counts.words += is_live_page(*page, PageKind::kBucket) ? words_of(page->capacity)
+                      : is_settled(*page)                    ? 1
+                                                             : kBitmapWords;
     }
   });
   counts.mappings = mapping_table.count();
@@ -118,7 +121,8 @@ void copy_page(Writer& writer, const PageHeader* page) {
   Snapshot& snapshot = *writer.snapshot;
   if (load_relaxed(page->kind) == PageKind::kFree) {
     uint32_t pages = load_relaxed(page->run_pages);
-    writer.runs[snapshot.run_count++] = {reinterpret_cast<uint64_t>(region_of_header(page).address_of(page)), pages, page->run_dirty, 0};
+    writer.runs[snapshot.run_count++] = {reinterpret_cast<uint64_t>(region_of_header(page).address_of(page)), pages,
+                                         page->run_dirty, 0};
     return;
   }
   bool is_bucket = is_live_page(*page, PageKind::kBucket);
@@ -187,7 +191,8 @@ const Snapshot* snapshot_take() {
   snapshot.bytes = bytes;
   walk_regions([&](const Region&, const PageHeader* page) { copy_page(writer, page); });
   copy_arenas(writer);
-  for (uint64_t i = 0; i < snapshot.page_count; i++) add_page(snapshot.totals, writer.pages[i].used, writer.pages[i].block_bytes);
+  for (uint64_t i = 0; i < snapshot.page_count; i++)
+    add_page(snapshot.totals, writer.pages[i].used, writer.pages[i].block_bytes);
   for (uint64_t i = 0; i < snapshot.run_count; i++) snapshot.totals.free_run_bytes += writer.runs[i].pages * kPageBytes;
   for (size_t i = 0; i < mapping_table.count(); i++) {
     const Mapping& mapping = mapping_table.entries()[i];

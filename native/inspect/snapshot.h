@@ -9,24 +9,25 @@
 namespace pagerun {
 
 struct ArenaRecord {
-  uint64_t id;      // small integer, never reused for another arena
-  uint32_t state;   // ArenaState: 0 idle, 1 active (a thread owns it), 2 abandoned (its thread ended with live blocks)
-  uint32_t pages;   // bucket pages it owns (heads)
+  uint64_t id;     // small integer, never reused for another arena
+  uint32_t state;  // ArenaState: 0 idle, 1 active (a thread owns it), 2 abandoned (its thread ended with live blocks)
+  uint32_t pages;  // bucket pages it owns (heads)
   uint64_t live_blocks;
   uint64_t live_bytes;  // live blocks x block size
 };
 
 struct PageRecord {
-  uint64_t address;      // of block 0
-  uint64_t arena;        // id; 0 for a run of its own
-  uint32_t kind;         // PageKind: 1 bucket, 3 run in use
+  uint64_t address;  // of block 0
+  uint64_t arena;    // id; 0 for a run of its own
+  uint32_t kind;     // PageKind: 1 bucket, 3 run in use
   uint32_t size_class;
   uint64_t block_bytes;
   uint32_t pages;        // length in pages of 64 KiB
   uint32_t capacity;     // blocks
   uint32_t used;         // blocks handed out: popcount of the bitmap, remote frees that are not drained yet included
   uint32_t remote;       // of these, freed by other threads and not yet drained
-  uint64_t bitmap_word;  // index of the first word of its used bitmap in Snapshot::bitmap_words; (capacity + 63) / 64 words
+  uint64_t bitmap_word;  // index of the first word of its used bitmap in Snapshot::bitmap_words; (capacity + 63) / 64
+                         // words
 };
 
 struct RunRecord {  // a free run

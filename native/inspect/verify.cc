@@ -47,12 +47,15 @@ bool check_bucket_facts(Finding& finding, const Region& region, const PageHeader
   uint32_t block_bytes = load_relaxed(page.block_bytes);
   finding.expect(block_bytes == class_bytes(size_class), "block_bytes == class_bytes(size_class)", &page);
   finding.expect(page.capacity == class_capacity(size_class), "capacity == class_capacity(size_class)", &page);
-  finding.expect(load_relaxed(page.run_pages) == class_pages(size_class), "run_pages == class_pages(size_class)", &page);
+  finding.expect(load_relaxed(page.run_pages) == class_pages(size_class), "run_pages == class_pages(size_class)",
+                 &page);
   if (!finding.is_clean()) return false;
   finding.expect(page.reciprocal == reciprocal_of(block_bytes), "reciprocal == reciprocal_of(block_bytes)", &page);
   finding.expect(page.start == region.address_of(&page), "start == address of the page", &page);
-  finding.expect(page.free_bits == (has_inline_bits(page) ? page.inline_free_bits : region.free_bits_of(&page)), "free_bits == its place beside the page", &page);
-  finding.expect(page.remote_bits == (has_inline_bits(page) ? page.inline_remote_bits : region.remote_bits_of(&page)), "remote_bits == its place beside the page", &page);
+  finding.expect(page.free_bits == (has_inline_bits(page) ? page.inline_free_bits : region.free_bits_of(&page)),
+                 "free_bits == its place beside the page", &page);
+  finding.expect(page.remote_bits == (has_inline_bits(page) ? page.inline_remote_bits : region.remote_bits_of(&page)),
+                 "remote_bits == its place beside the page", &page);
   return finding.is_clean();
 }
 
@@ -71,14 +74,16 @@ void check_bucket_counts(Finding& finding, const PageHeader& page) {
   finding.expect(page.used + free_count == page.capacity, "used == popcount(used bitmap)", &page);
   finding.expect((page.summary & ~class_summary(page.size_class)) == 0, "summary is within the bitmap's words", &page);
   for (uint32_t w = 0; w <= last; w++) {
-    if (page.free_bits[w] != 0) finding.expect((page.summary >> w & 1) != 0, "summary bit w clear => word w is 0", &page);
+    if (page.free_bits[w] != 0)
+      finding.expect((page.summary >> w & 1) != 0, "summary bit w clear => word w is 0", &page);
   }
   check_remote_bits(finding, page);
 }
 
 void check_follow(Finding& finding, const PageHeader* head) {
   for (uint32_t i = 1; i < load_relaxed(head->run_pages); i++) {
-    finding.expect(load_relaxed(head[i].kind) == PageKind::kFollow && load_relaxed(head[i].distance) == i, "a further page names its head", head + i);
+    finding.expect(load_relaxed(head[i].kind) == PageKind::kFollow && load_relaxed(head[i].distance) == i,
+                   "a further page names its head", head + i);
     finding.expect(head[i].owner.load(std::memory_order_relaxed) == nullptr, "a further page has no owner", head + i);
   }
 }
@@ -97,16 +102,20 @@ void check_run(Finding& finding, const Region& region, const PageHeader& page) {
   finding.expect(page.owner.load(std::memory_order_relaxed) == nullptr, "a run has no owner", &page);
   finding.expect(load_relaxed(page.block_bytes) == kRunBlock, "block_bytes of a run is its mark", &page);
   finding.expect(page.start == region.address_of(&page), "start == address of the page", &page);
-  finding.expect(run_bytes > 0 && run_bytes <= load_relaxed(page.run_pages) * kPageBytes && run_bytes % kOsPageBytes == 0, "0 < run_bytes <= run_pages x page", &page);
+  finding.expect(
+      run_bytes > 0 && run_bytes <= load_relaxed(page.run_pages) * kPageBytes && run_bytes % kOsPageBytes == 0,
+      "0 < run_bytes <= run_pages x page", &page);
   check_follow(finding, &page);
 }
 
 void check_free_run(Finding& finding, const PageHeader* first, const PageHeader* end) {
   uint32_t pages = first->run_pages;
   const PageHeader* last = first + pages - 1;
-  finding.expect(last->kind == PageKind::kFree && last->run_pages == pages, "both ends of a free run name its length", first);
+  finding.expect(last->kind == PageKind::kFree && last->run_pages == pages, "both ends of a free run name its length",
+                 first);
   finding.expect(first->run_dirty <= 1, "run_dirty is 0 or 1", first);
-  finding.expect(last + 1 == end || load_relaxed(last[1].kind) != PageKind::kFree, "no two free runs are neighbours", first);
+  finding.expect(last + 1 == end || load_relaxed(last[1].kind) != PageKind::kFree, "no two free runs are neighbours",
+                 first);
   finding.expect(first->owner.load(std::memory_order_relaxed) == nullptr, "a free run has no owner", first);
 }
 
@@ -116,7 +125,8 @@ struct Walked {
 
 void check_region(Finding& finding, const Region& region, Walked* walked) {
   const PageHeader* end = region.headers + region.used_pages;
-  finding.expect(region.used_pages * kPageBytes <= region.committed_bytes.load(std::memory_order_relaxed), "used pages are committed", region.base);
+  finding.expect(region.used_pages * kPageBytes <= region.committed_bytes.load(std::memory_order_relaxed),
+                 "used pages are committed", region.base);
   const PageHeader* stopped = walk_pages(region, [&](const PageHeader* page) {
     PageKind kind = load_relaxed(page->kind);
     bool is_settling = kind != PageKind::kFree && !is_settled(*page);
@@ -130,7 +140,8 @@ void check_region(Finding& finding, const Region& region, Walked* walked) {
     } else if (!is_settling && kind == PageKind::kRun) {
       check_run(finding, region, *page);
     } else {
-      finding.expect(is_settling && (kind == PageKind::kRun || kind == PageKind::kBucket), "every page belongs to a head", page);
+      finding.expect(is_settling && (kind == PageKind::kRun || kind == PageKind::kBucket),
+                     "every page belongs to a head", page);
     }
     return finding.is_clean();
   });
@@ -156,7 +167,8 @@ void check_bins(Finding& finding, const Walked& walked) {
   for (bool dirty : {false, true}) {
     for (uint32_t bin = 0; bin < RunList::kBins; bin++) {
       runs += check_list(finding, run_list.bin_first(bin, dirty), [&](const PageHeader* run) {
-        finding.expect(run->kind == PageKind::kFree && run->run_dirty == dirty, "a bin holds free runs of its kind", run);
+        finding.expect(run->kind == PageKind::kFree && run->run_dirty == dirty, "a bin holds free runs of its kind",
+                       run);
         pages += run->run_pages;
       });
     }
@@ -167,12 +179,14 @@ void check_bins(Finding& finding, const Walked& walked) {
 
 void check_bucket(Finding& finding, const Arena* arena, const Bucket& bucket, size_t* pages) {
   auto belongs = [&](const PageHeader* page) {
-    finding.expect(page->owner.load(std::memory_order_relaxed) == arena && page->kind == PageKind::kBucket, "a bucket's page names its arena", page);
+    finding.expect(page->owner.load(std::memory_order_relaxed) == arena && page->kind == PageKind::kBucket,
+                   "a bucket's page names its arena", page);
     finding.expect(page->size_class == bucket.size_class, "a bucket's page is of its class", page);
   };
   *pages += check_list(finding, bucket.partial.first(), [&](const PageHeader* page) {
     belongs(page);
-    finding.expect(page->notify_at == 0 && page->used > 0 && !is_full(*page), "a partial page is neither empty nor full", page);
+    finding.expect(page->notify_at == 0 && page->used > 0 && !is_full(*page),
+                   "a partial page is neither empty nor full", page);
   });
   *pages += check_list(finding, bucket.full.first(), [&](const PageHeader* page) {
     belongs(page);
@@ -184,7 +198,8 @@ void check_bucket(Finding& finding, const Arena* arena, const Bucket& bucket, si
   (*pages)++;
   belongs(current);
   auto word = static_cast<size_t>(bucket.word - current->free_bits);
-  bool fits = word < words_of(current->capacity) && bucket.word_base == block_address(*current, static_cast<uint32_t>(word) * kWordBits);
+  bool fits = word < words_of(current->capacity) &&
+              bucket.word_base == block_address(*current, static_cast<uint32_t>(word) * kWordBits);
   finding.expect(fits && current->notify_at == kNeverNotify, "a bucket takes from its current page", current);
 }
 
@@ -228,9 +243,11 @@ Verdict verify() {
   HeapLock lock;
   Finding finding;
   Walked walked;
-  for (uint32_t i = 0; i < region_table.count.load(std::memory_order_acquire); i++) check_region(finding, region_table.regions[i], &walked);
+  for (uint32_t i = 0; i < region_table.count.load(std::memory_order_acquire); i++)
+    check_region(finding, region_table.regions[i], &walked);
   if (finding.is_clean()) check_bins(finding, walked);
-  for (const Arena* arena = arena_first(); arena != nullptr && finding.is_clean(); arena = arena->next) check_arena(finding, arena);
+  for (const Arena* arena = arena_first(); arena != nullptr && finding.is_clean(); arena = arena->next)
+    check_arena(finding, arena);
   check_mappings(finding);
   return finding.verdict();
 }

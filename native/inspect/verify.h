@@ -6,7 +6,8 @@
 namespace pagerun {
 
 struct Verdict {
-  const char* invariant;  // null when every invariant holds; else its name, an equation such as "used == popcount(used bitmap)"
+  const char* invariant;  // null when every invariant holds; else its name, an equation such as "used == popcount(used
+                          // bitmap)"
   const void* address;    // of the page, run, arena or block where it does not
 };
 

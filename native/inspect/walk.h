@@ -17,10 +17,12 @@ class HeapLock {
 };
 
 /// What a page in use is, once it is settled; a page that is taking up its kind right now counts as neither.
-inline bool is_live_page(const PageHeader& page, PageKind kind) { return load_relaxed(page.kind) == kind && is_settled(page); }
+inline bool is_live_page(const PageHeader& page, PageKind kind) {
+  return load_relaxed(page.kind) == kind && is_settled(page);
+}
 
-/// Calls visit(head) for every page, run and free run of the region in address order until it returns false; a head whose
-/// length is not plausible ends the walk. Returns the header behind the last one visited.
+/// Calls visit(head) for every page, run and free run of the region in address order until it returns false; a head
+/// whose length is not plausible ends the walk. Returns the header behind the last one visited.
 template <class Visit>
 const PageHeader* walk_pages(const Region& region, Visit visit) {
   const PageHeader* end = region.headers + load_relaxed(region.used_pages);

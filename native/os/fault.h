@@ -6,7 +6,8 @@
 
 namespace pagerun::os {
 
-/// Lets the `n`-th system call from now on fail (1 is the next one), and `count` - 1 more behind it; n = 0 switches it off.
+/// Lets the `n`-th system call from now on fail (1 is the next one), and `count` - 1 more behind it; n = 0 switches it
+/// off.
 void fail_call(uint64_t n, uint64_t count);
 
 /// Numbers a call about to be made; true when it shall fail instead.

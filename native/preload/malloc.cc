@@ -32,8 +32,12 @@ void* fail_with(int error) {
 }
 
 struct ErrnoSlowPath {
-  [[gnu::noinline, gnu::cold]] static void* beyond(Arena* arena, size_t bytes) { return with_errno(allocate_beyond(arena, bytes)); }
-  [[gnu::noinline]] static void* refill(Arena* arena, Bucket* bucket) { return with_errno(allocate_refill(arena, bucket)); }
+  [[gnu::noinline, gnu::cold]] static void* beyond(Arena* arena, size_t bytes) {
+    return with_errno(allocate_beyond(arena, bytes));
+  }
+  [[gnu::noinline]] static void* refill(Arena* arena, Bucket* bucket) {
+    return with_errno(allocate_refill(arena, bucket));
+  }
 };
 
 [[gnu::noinline, gnu::cold]] void stop(Misuse misuse, const char* call, const void* ptr) {
@@ -47,7 +51,8 @@ struct ErrnoSlowPath {
   if (misuse != Misuse::kNone) stop(misuse, "free", ptr);
 }
 
-// Alignments that malloc gives anyway get malloc's blocks; a caller who wants the small ones asks for less than 16 bytes.
+// Alignments that malloc gives anyway get malloc's blocks; a caller who wants the small ones asks for less than 16
+// bytes.
 void* aligned(size_t alignment, size_t bytes) {
   if (alignment <= kMaxAlignBytes && bytes >= kMaxAlignBytes) return allocate_fast<ErrnoSlowPath>(bytes);
   return with_errno(allocate_aligned(alignment, bytes));
@@ -70,7 +75,8 @@ PAGERUN_EXPORT const CoreApi* pagerun_core_api() { return core_api_own(); }
 PAGERUN_EXPORT void* malloc(size_t bytes) { return allocate_fast<ErrnoSlowPath>(bytes); }
 
 PAGERUN_EXPORT void free(void* ptr) {
-  if (!deallocate_fast(ptr)) [[unlikely]] free_slow(ptr);
+  if (!deallocate_fast(ptr)) [[unlikely]]
+    free_slow(ptr);
 }
 
 PAGERUN_EXPORT void* calloc(size_t count, size_t bytes) { return with_errno(allocate_zeroed(count, bytes)); }
@@ -131,7 +137,8 @@ PAGERUN_EXPORT size_t malloc_usable_size(void* ptr) {
 PAGERUN_EXPORT void free_sized(void* ptr, size_t bytes) { free_checked(ptr, bytes, "free_sized"); }
 
 PAGERUN_EXPORT void free_aligned_sized(void* ptr, size_t alignment, size_t bytes) {
-  if (alignment != 0 && reinterpret_cast<uintptr_t>(ptr) % alignment != 0) stop(Misuse::kWrongSize, "free_aligned_sized", ptr);
+  if (alignment != 0 && reinterpret_cast<uintptr_t>(ptr) % alignment != 0)
+    stop(Misuse::kWrongSize, "free_aligned_sized", ptr);
   free_checked(ptr, bytes, "free_aligned_sized");
 }
 
@@ -179,10 +186,12 @@ PAGERUN_EXPORT int malloc_info(int options, FILE* stream) {
   }
   SnapshotTotals totals = memory_totals();
   fprintf(stream,
-          "<malloc version=\"1\">\n<total type=\"live\" count=\"%llu\" size=\"%llu\"/>\n<total type=\"mmap\" count=\"0\" size=\"%llu\"/>\n"
+          "<malloc version=\"1\">\n<total type=\"live\" count=\"%llu\" size=\"%llu\"/>\n<total type=\"mmap\" "
+          "count=\"0\" size=\"%llu\"/>\n"
           "<system type=\"current\" size=\"%llu\"/>\n<aspace type=\"total\" size=\"%llu\"/>\n</malloc>\n",
           static_cast<unsigned long long>(totals.live_blocks), static_cast<unsigned long long>(totals.live_bytes),
-          static_cast<unsigned long long>(totals.mapping_bytes), static_cast<unsigned long long>(totals.committed_bytes),
+          static_cast<unsigned long long>(totals.mapping_bytes),
+          static_cast<unsigned long long>(totals.committed_bytes),
           static_cast<unsigned long long>(totals.reserved_bytes));
   return 0;
 }

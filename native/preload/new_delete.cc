@@ -43,12 +43,24 @@ inline size_t of(std::align_val_t alignment) { return static_cast<size_t>(alignm
 
 PAGERUN_EXPORT void* operator new(size_t bytes) { return take_or_fail(bytes, 0, true); }
 PAGERUN_EXPORT void* operator new[](size_t bytes) { return take_or_fail(bytes, 0, true); }
-PAGERUN_EXPORT void* operator new(size_t bytes, const std::nothrow_t&) noexcept { return take_or_fail(bytes, 0, false); }
-PAGERUN_EXPORT void* operator new[](size_t bytes, const std::nothrow_t&) noexcept { return take_or_fail(bytes, 0, false); }
-PAGERUN_EXPORT void* operator new(size_t bytes, std::align_val_t alignment) { return take_or_fail(bytes, of(alignment), true); }
-PAGERUN_EXPORT void* operator new[](size_t bytes, std::align_val_t alignment) { return take_or_fail(bytes, of(alignment), true); }
-PAGERUN_EXPORT void* operator new(size_t bytes, std::align_val_t alignment, const std::nothrow_t&) noexcept { return take_or_fail(bytes, of(alignment), false); }
-PAGERUN_EXPORT void* operator new[](size_t bytes, std::align_val_t alignment, const std::nothrow_t&) noexcept { return take_or_fail(bytes, of(alignment), false); }
+PAGERUN_EXPORT void* operator new(size_t bytes, const std::nothrow_t&) noexcept {
+  return take_or_fail(bytes, 0, false);
+}
+PAGERUN_EXPORT void* operator new[](size_t bytes, const std::nothrow_t&) noexcept {
+  return take_or_fail(bytes, 0, false);
+}
+PAGERUN_EXPORT void* operator new(size_t bytes, std::align_val_t alignment) {
+  return take_or_fail(bytes, of(alignment), true);
+}
+PAGERUN_EXPORT void* operator new[](size_t bytes, std::align_val_t alignment) {
+  return take_or_fail(bytes, of(alignment), true);
+}
+PAGERUN_EXPORT void* operator new(size_t bytes, std::align_val_t alignment, const std::nothrow_t&) noexcept {
+  return take_or_fail(bytes, of(alignment), false);
+}
+PAGERUN_EXPORT void* operator new[](size_t bytes, std::align_val_t alignment, const std::nothrow_t&) noexcept {
+  return take_or_fail(bytes, of(alignment), false);
+}
 
 PAGERUN_EXPORT void operator delete(void* ptr) noexcept { free(ptr); }
 PAGERUN_EXPORT void operator delete[](void* ptr) noexcept { free(ptr); }
@@ -60,5 +72,9 @@ PAGERUN_EXPORT void operator delete(void* ptr, std::align_val_t) noexcept { free
 PAGERUN_EXPORT void operator delete[](void* ptr, std::align_val_t) noexcept { free(ptr); }
 PAGERUN_EXPORT void operator delete(void* ptr, std::align_val_t, const std::nothrow_t&) noexcept { free(ptr); }
 PAGERUN_EXPORT void operator delete[](void* ptr, std::align_val_t, const std::nothrow_t&) noexcept { free(ptr); }
-PAGERUN_EXPORT void operator delete(void* ptr, size_t bytes, std::align_val_t alignment) noexcept { free_aligned_sized(ptr, of(alignment), bytes); }
-PAGERUN_EXPORT void operator delete[](void* ptr, size_t bytes, std::align_val_t alignment) noexcept { free_aligned_sized(ptr, of(alignment), bytes); }
+PAGERUN_EXPORT void operator delete(void* ptr, size_t bytes, std::align_val_t alignment) noexcept {
+  free_aligned_sized(ptr, of(alignment), bytes);
+}
+PAGERUN_EXPORT void operator delete[](void* ptr, size_t bytes, std::align_val_t alignment) noexcept {
+  free_aligned_sized(ptr, of(alignment), bytes);
+}

@@ -1,0 +1,22 @@
+#include "environment.h"
+
+namespace pagerun::node {
+
+const CoreApi* core() {
+  static const CoreApi* const kCore = core_api_find();
+  return kCore;
+}
+
+Environment::Environment(Napi::Env env)
+    : core(node::core()),
+      mailbox_buffer(Napi::ArrayBuffer::New(env, kMailboxWords * sizeof(MailboxWord))),
+      mailbox(static_cast<MailboxWord*>(mailbox_buffer.Data())),
+      mailbox_reference(Napi::Persistent(mailbox_buffer)) {}
+
+void define_function(Napi::Object exports, const char* name, napi_callback function, Environment* environment) {
+  napi_value value = nullptr;
+  if (napi_create_function(exports.Env(), name, NAPI_AUTO_LENGTH, function, environment, &value) != napi_ok) return;
+  exports.Set(name, value);
+}
+
+}  // namespace pagerun::node
