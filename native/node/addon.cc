@@ -1,1 +1,39 @@
+// pagerun.node: what the core offers, for one environment at a time. lib/ makes the public functions of it.
+// Owns the list of exports and each environment's data. Thread rule: Node loads it once for each environment.
+#include <napi.h>
 
+#include "calls.h"
+#include "environment.h"
+
+namespace pagerun::node {
+
+namespace {
+
+Napi::Object misuse_numbers(Napi::Env env) {
+  Napi::Object numbers = Napi::Object::New(env);
+  numbers.Set("doubleFree", static_cast<double>(Misuse::kDoubleFree));
+  numbers.Set("interiorPointer", static_cast<double>(Misuse::kInteriorPointer));
+  numbers.Set("foreignPointer", static_cast<double>(Misuse::kForeignPointer));
+  return numbers;
+}
+
+Napi::Object load(Napi::Env env, Napi::Object exports) {
+  auto* environment = new Environment(env);
+  env.SetInstanceData(environment);  // deleted when the environment ends
+  exports.Set("mailbox", environment->mailbox_buffer.Value());
+  exports.Set("misuse", misuse_numbers(env));
+  exports.Set("isPreloaded", core() != core_api_own());
+  define_heap_calls(exports, environment);
+  define_buffer_calls(exports, environment);
+  define_copy_calls(exports, environment);
+  define_report_calls(exports);
+  define_fault_calls(exports);
+  define_libc_calls(exports);
+  return exports;
+}
+
+}  // namespace
+
+NODE_API_MODULE(pagerun, load)
+
+}  // namespace pagerun::node

@@ -7,11 +7,11 @@ const CoreApi* core() {
   return kCore;
 }
 
-Environment::Environment(Napi::Env env)
-    : core(node::core()),
-      mailbox_buffer(Napi::ArrayBuffer::New(env, kMailboxWords * sizeof(MailboxWord))),
-      mailbox(static_cast<MailboxWord*>(mailbox_buffer.Data())),
-      mailbox_reference(Napi::Persistent(mailbox_buffer)) {}
+Environment::Environment(Napi::Env env) : core(node::core()) {
+  Napi::ArrayBuffer buffer = Napi::ArrayBuffer::New(env, kMailboxWords * sizeof(MailboxWord));
+  mailbox = static_cast<MailboxWord*>(buffer.Data());
+  mailbox_buffer = Napi::Persistent(buffer);
+}
 
 void define_function(Napi::Object exports, const char* name, napi_callback function, Environment* environment) {
   napi_value value = nullptr;

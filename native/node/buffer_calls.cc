@@ -1,0 +1,91 @@
+// ArrayBuffers over memory itself: one for each stretch of a region, and one for a block that is not all in one stretch.
+// Owns the pins that keep a mapping while JavaScript can reach it; which buffers exist is TypeScript's to remember.
+// Thread rule: each environment on its own thread; the finalizers run there too.
+//
+// A mapping under an ArrayBuffer has two pins: one ends with the memory's last ArrayBuffer (transfer() moves the memory
+// into another one), one with the ArrayBuffer object made here, because a system call on another thread may still read
+// from the object's old memory when the object is detached.
+#include "calls.h"
+#include "held_block.h"
+
+namespace pagerun::node {
+
+namespace {
+
+void unpin(napi_env /*env*/, void* start, void* /*hint*/) { core()->mapping_unpin(start); }
+
+void unpin_external(napi_env env, void* /*data*/, void* start) { unpin(env, start, nullptr); }
+
+// Null, with no exception left behind, when the runtime refuses.
+napi_value external_buffer(napi_env env, void* address, size_t bytes, napi_finalize finalize, void* hint) {
+  napi_value buffer = nullptr;
+  if (napi_create_external_arraybuffer(env, address, bytes, finalize, hint, &buffer) == napi_ok) return buffer;
+  bool is_pending = false;
+  napi_is_exception_pending(env, &is_pending);
+  napi_value exception = nullptr;
+  if (is_pending) napi_get_and_clear_last_exception(env, &exception);
+  return nullptr;
+}
+
+// In: a pointer into a live block of a region. Returns an ArrayBuffer over the stretch that holds the pointer, or
+// undefined where that is refused.
+napi_value call_stretch_buffer(napi_env env, napi_callback_info info) {
+  void* ptr = pointer_of(environment_of(env, info)->mailbox[0]);
+  HeldBlock held;
+  if (!held.hold(ptr, 0) || is_mapping(held.block())) return nullptr;
+  uint64_t stretch_bytes = core()->stretch_bytes;
+  uint64_t start = reinterpret_cast<uint64_t>(ptr) / stretch_bytes * stretch_bytes;
+  return external_buffer(env, reinterpret_cast<void*>(start), stretch_bytes, nullptr, nullptr);
+}
+
+// An ArrayBuffer over part of a pinned mapping; takes both pins over, or leaves none.
+napi_value mapping_buffer(napi_env env, HeldBlock& held, void* address, size_t bytes) {
+  void* start = held.block().start;
+  if (!core()->mapping_pin(start)) return nullptr;
+  napi_value buffer = external_buffer(env, address, bytes, unpin_external, start);
+  if (buffer == nullptr) {
+    core()->mapping_unpin(start);
+    return nullptr;
+  }
+  if (napi_add_finalizer(env, buffer, start, unpin, nullptr, nullptr) == napi_ok) held.give_up();
+  return buffer;
+}
+
+// In: a pointer into a live block, a length that ends in the same block. Returns an ArrayBuffer over that part, or
+// undefined where that is refused.
+napi_value call_block_buffer(napi_env env, napi_callback_info info) {
+  MailboxWord* mailbox = environment_of(env, info)->mailbox;
+  void* address = pointer_of(mailbox[0]);
+  size_t bytes = bytes_of(mailbox[1]);
+  HeldBlock held;
+  if (!held.hold(address, bytes)) return nullptr;
+  if (is_mapping(held.block())) return mapping_buffer(env, held, address, bytes);
+  return external_buffer(env, address, bytes, nullptr, nullptr);
+}
+
+// Takes the memory away from an ArrayBuffer: it and all its views have length 0 from then on.
+napi_value call_detach(napi_env env, napi_callback_info info) {
+  napi_value buffer = nullptr;
+  size_t count = 1;
+  napi_get_cb_info(env, info, &count, &buffer, nullptr, nullptr);
+  napi_detach_arraybuffer(env, buffer);
+  return nullptr;
+}
+
+// Some runtimes keep all ArrayBuffer memory in an address range of their own: asked once, by making one.
+bool has_external_buffers(napi_env env) {
+  static char byte;
+  return external_buffer(env, &byte, sizeof(byte), nullptr, nullptr) != nullptr;
+}
+
+}  // namespace
+
+void define_buffer_calls(Napi::Object exports, Environment* environment) {
+  define_function(exports, "stretchBuffer", call_stretch_buffer, environment);
+  define_function(exports, "blockBuffer", call_block_buffer, environment);
+  define_function(exports, "detach", call_detach, environment);
+  exports.Set("hasExternalBuffers", has_external_buffers(exports.Env()));
+  exports.Set("stretchBytes", static_cast<double>(environment->core->stretch_bytes));
+}
+
+}  // namespace pagerun::node

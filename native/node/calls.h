@@ -1,0 +1,29 @@
+// The groups of functions that make up the addon's exports; each file of this folder defines one group.
+// Owns nothing. Thread rule: called once for each environment, on its thread, while the addon is loaded.
+#pragma once
+
+#include <napi.h>
+
+#include "environment.h"
+
+namespace pagerun::node {
+
+/// malloc, calloc, realloc, alignedAlloc, free, locate.
+void define_heap_calls(Napi::Object exports, Environment* environment);
+
+/// ArrayBuffers over memory: stretchBuffer, blockBuffer, detach, and whether the runtime allows them.
+void define_buffer_calls(Napi::Object exports, Environment* environment);
+
+/// copyIn, copyOut.
+void define_copy_calls(Napi::Object exports, Environment* environment);
+
+/// verify, memoryTotals, snapshot.
+void define_report_calls(Napi::Object exports);
+
+/// failSystemCall, systemCalls.
+void define_fault_calls(Napi::Object exports);
+
+/// libcMalloc, libcCalloc, libcRealloc, libcFree: what the bench compares with.
+void define_libc_calls(Napi::Object exports);
+
+}  // namespace pagerun::node

@@ -1,0 +1,75 @@
+// The calls of malloc. Each is one Node-API entry, a few words of the mailbox and one call of the core.
+// Owns nothing. Thread rule: the core's, any thread; each environment calls on its own.
+#include "calls.h"
+
+namespace pagerun::node {
+
+namespace {
+
+// In: bytes. Out: the block, null when there is no memory.
+napi_value call_malloc(napi_env env, napi_callback_info info) {
+  Environment* environment = environment_of(env, info);
+  MailboxWord* mailbox = environment->mailbox;
+  mailbox[0] = word_of(environment->core->allocate(bytes_of(mailbox[0])));
+  return nullptr;
+}
+
+// In: count, bytes of each. Out: the block, null when there is no memory.
+napi_value call_calloc(napi_env env, napi_callback_info info) {
+  Environment* environment = environment_of(env, info);
+  MailboxWord* mailbox = environment->mailbox;
+  mailbox[0] = word_of(environment->core->allocate_zeroed(bytes_of(mailbox[0]), bytes_of(mailbox[1])));
+  return nullptr;
+}
+
+// In: alignment, bytes. Out: the block, null when there is no memory.
+napi_value call_aligned_alloc(napi_env env, napi_callback_info info) {
+  Environment* environment = environment_of(env, info);
+  MailboxWord* mailbox = environment->mailbox;
+  mailbox[0] = word_of(environment->core->allocate_aligned(bytes_of(mailbox[0]), bytes_of(mailbox[1])));
+  return nullptr;
+}
+
+// In: the block, bytes (not 0). Out: the block in its new size, null when there is no memory.
+napi_value call_realloc(napi_env env, napi_callback_info info) {
+  Environment* environment = environment_of(env, info);
+  MailboxWord* mailbox = environment->mailbox;
+  void* result = nullptr;
+  size_t bytes = bytes_of(mailbox[1]);
+  if (bytes == 0) bytes = 1;
+  Misuse misuse = environment->core->reallocate(pointer_of(mailbox[0]), bytes, &result);
+  mailbox[0] = word_of(result);
+  return misuse_value(env, misuse);
+}
+
+// In: the block.
+napi_value call_free(napi_env env, napi_callback_info info) {
+  Environment* environment = environment_of(env, info);
+  return misuse_value(env, environment->core->deallocate(pointer_of(environment->mailbox[0])));
+}
+
+// In: any pointer. Out, where it points into a live block: the block's first address, its usable bytes, and 1 when it
+// has a mapping of its own, else 0. Where it does not: 0, 0, 0.
+napi_value call_locate(napi_env env, napi_callback_info info) {
+  Environment* environment = environment_of(env, info);
+  MailboxWord* mailbox = environment->mailbox;
+  Block block;
+  Misuse misuse = environment->core->locate(pointer_of(mailbox[0]), &block);
+  mailbox[0].number = number_of(block.start);
+  mailbox[1].number = static_cast<double>(block.usable_bytes);
+  mailbox[2].number = is_mapping(block) ? 1 : 0;
+  return misuse_value(env, misuse);
+}
+
+}  // namespace
+
+void define_heap_calls(Napi::Object exports, Environment* environment) {
+  define_function(exports, "malloc", call_malloc, environment);
+  define_function(exports, "calloc", call_calloc, environment);
+  define_function(exports, "alignedAlloc", call_aligned_alloc, environment);
+  define_function(exports, "realloc", call_realloc, environment);
+  define_function(exports, "free", call_free, environment);
+  define_function(exports, "locate", call_locate, environment);
+}
+
+}  // namespace pagerun::node
