@@ -1,0 +1,52 @@
+// Aligned memory. Question: what does posix_memalign cost in time and in memory, for alignments from 16 bytes to an OS
+// page? Sizes from 16 bytes to 4 KiB, both with small values more often, 4,096 live blocks. An alignment that is not
+// kept ends the run.
+#include "workload.h"
+
+namespace pagerun::bench {
+namespace {
+
+constexpr size_t kLive = 4096;
+constexpr uint64_t kMinBytes = 16;
+constexpr unsigned kDoublings = 8;
+constexpr unsigned kMinAlignmentLog2 = 4;
+constexpr unsigned kMaxAlignmentLog2 = 12;
+
+template <class Probe>
+void churn_aligned(Run* run) {
+  MappedArray<void*> live(kLive);
+  Worker<Probe> worker(run);
+  Random random(7);
+  uintptr_t low_bits = 0;
+  run->start_memory();
+  run->start_clock();
+  for (uint64_t round = 0; round < run->rounds(); round++) {
+    void*& ptr = live[random.between(0, kLive - 1)];
+    if (ptr != nullptr) {
+      worker.sum += *bytes_of(ptr);
+      worker.heap.release(ptr);
+    }
+    uint64_t bytes = random.power_law(kMinBytes, kDoublings);
+    unsigned rise = static_cast<unsigned>(__builtin_ctz(random.next() | 1u << (kMaxAlignmentLog2 - kMinAlignmentLog2)));
+    size_t alignment = size_t{1} << (kMinAlignmentLog2 + rise);
+    ptr = worker.heap.allocate_aligned(alignment, bytes);
+    low_bits |= reinterpret_cast<uintptr_t>(ptr) & (alignment - 1);
+    touch(ptr, bytes, static_cast<uint8_t>(round));
+  }
+  run->stop_clock();
+  run->read_peak();
+  for (void* ptr : live) free(ptr);
+  if (low_bits != 0) die("a block of posix_memalign was not aligned");
+  worker.finish();
+}
+
+constexpr Workload kWorkloads[] = {
+    {"aligned", "What does posix_memalign cost in time and memory for alignments of 16 to 4,096 bytes?", 1,
+     "this project", 4'000'000, churn_aligned<NoProbe>, churn_aligned<SampleProbe>},
+};
+
+}  // namespace
+
+WorkloadList aligned_workloads() { return list_of(kWorkloads); }
+
+}  // namespace pagerun::bench
