@@ -14,6 +14,22 @@ constexpr uint32_t lowest_bit(uint64_t x) { return static_cast<uint32_t>(__built
 /// Index of the highest set bit; `x` must not be 0.
 constexpr uint32_t highest_bit(uint64_t x) { return 63u - static_cast<uint32_t>(__builtin_clzll(x)); }
 
+/// Sets bit `bit` % 64 of `word`; true when it was set already. One instruction where the machine has one for both.
+#ifdef __x86_64__
+inline bool set_bit(uint64_t& word, uint64_t bit) {
+  bool was_set;
+  __asm__("btsq %2, %0" : "+r"(word), "=@ccc"(was_set) : "r"(bit));
+  return was_set;
+}
+#else
+inline bool set_bit(uint64_t& word, uint64_t bit) {
+  uint64_t mask = 1ull << (bit % 64);
+  bool was_set = (word & mask) != 0;
+  word |= mask;
+  return was_set;
+}
+#endif
+
 constexpr uint32_t count_bits(uint64_t x) { return static_cast<uint32_t>(__builtin_popcountll(x)); }
 
 /// The `n` lowest bits set, 0 <= n <= 64.

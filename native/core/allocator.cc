@@ -49,7 +49,7 @@ bool is_free_block(const PageHeader* page, uint32_t index) {
 // Classifies a pointer into a bucket page; fills *block with the live block that holds it, if any.
 Misuse locate_in_bucket_page(const char* ptr, PageHeader* page, Place* place, Block* block) {
   auto offset = static_cast<uint32_t>(ptr - page->start);
-  uint32_t index = block_index(page->reciprocal, offset);
+  uint32_t index = offset / page->block_bytes;
   if (index >= page->capacity) return Misuse::kInteriorPointer;  // the unused tail
   if (is_free_block(page, index)) return Misuse::kDoubleFree;
   place->page = page;
@@ -100,7 +100,7 @@ void* allocate_large(size_t bytes, size_t alignment, bool* is_zero) {
 
 Misuse free_in_bucket_page(const Place& place) {
   for (;;) {
-    Arena* owner = place.page->owner.load(std::memory_order_relaxed);
+    Arena* owner = owner_of(*place.page);
     Arena* mine = current_arena;
     if (owner == mine) break;
     bool is_abandoned = owner != nullptr && owner->state.load(std::memory_order_relaxed) == ArenaState::kAbandoned;
@@ -108,17 +108,23 @@ Misuse free_in_bucket_page(const Place& place) {
     if (!can_adopt || !page_adopt(mine, place.page)) return page_free_remote(place.page, place.index);
   }
   uint64_t* word_at = &place.page->free_bits[word_of(place.index)];
-  page_free_local(current_arena, place.page, place.index, word_at, *word_at);
+  store_owned(*word_at, *word_at | mask_of(place.index));
+  page_count_free(current_arena, place.page, word_of(place.index));
   return Misuse::kNone;
 }
 
 // Moves a block: the new one is allocated first, so that a refusal leaves the old one as it was.
-void* move_block(void* ptr, size_t keep_bytes, size_t bytes) {
+Misuse move_block(void* ptr, size_t keep_bytes, size_t bytes, void** result) {
   void* moved = allocate(bytes);
-  if (moved == nullptr) return nullptr;
+  if (moved == nullptr) return Misuse::kNone;
   memcpy(moved, ptr, keep_bytes < bytes ? keep_bytes : bytes);
-  CHECK(deallocate(ptr) == Misuse::kNone);
-  return moved;
+  Misuse misuse = deallocate(ptr);
+  if (misuse == Misuse::kNone) {
+    *result = moved;
+  } else {
+    deallocate(moved);  // another thread has freed the old block meanwhile
+  }
+  return misuse;
 }
 
 bool resize_run_in_place(PageHeader* run, size_t bytes) {
@@ -202,8 +208,7 @@ Misuse reallocate(void* ptr, size_t bytes, void** result) {
     return Misuse::kNone;
   }
   if (place.page == nullptr && bytes > kMaxRunBytes / kShrinkShare) *result = mapping_table.resize(ptr, bytes);
-  if (*result == nullptr) *result = move_block(ptr, block.usable_bytes, bytes);
-  return Misuse::kNone;
+  return *result != nullptr ? Misuse::kNone : move_block(ptr, block.usable_bytes, bytes, result);
 }
 
 Misuse locate(const void* ptr, Block* block) {

@@ -37,25 +37,24 @@ inline void* allocate_fast(size_t bytes) {
 /// True when `ptr` was a live block of the calling thread's own arena in the first page of its bucket page, and is free
 /// now; false, with nothing changed, in every other case.
 inline bool deallocate_fast(void* ptr) {
-  const Region& region = region_table.regions[0];
-  size_t committed_bytes = region.committed_bytes.load(std::memory_order_acquire);
-  auto offset = static_cast<size_t>(static_cast<char*>(ptr) - load_relaxed(region.base));
-  if (offset >= committed_bytes) [[unlikely]]
+  size_t offset = static_cast<size_t>(static_cast<char*>(ptr) - load_shared(primary_region.base));
+  if (offset >= load_shared(primary_region.committed_bytes)) [[unlikely]]
     return false;
-  PageHeader* page = region.headers + offset / kPageBytes;
+  PageHeader* page = load_shared(primary_region.headers) + offset / kPageBytes;
   Arena* arena = current_arena;
-  if (page->owner.load(std::memory_order_relaxed) != arena) [[unlikely]]
+  if (load_shared(page->owner) != arena) [[unlikely]]
     return false;
-  auto in_page = static_cast<uint32_t>(offset % kPageBytes);
-  uint32_t index = block_index(page->reciprocal, in_page);
-  if (index * page->block_bytes != in_page || index >= page->capacity) [[unlikely]]
+  uint64_t product = offset % kPageBytes * page->reciprocal;
+  if (static_cast<uint32_t>(product) >= load_shared(page->start_limit)) [[unlikely]]
     return false;
+  auto index = static_cast<uint32_t>(product >> 32);
   uint64_t* word_at = &page->free_bits[word_of(index)];
   uint64_t word = *word_at;
-  if (word & mask_of(index)) [[unlikely]]
+  if (set_bit(word, index)) [[unlikely]]
     return false;
   // From here ptr is a live block of this arena.
-  page_free_local(arena, page, index, word_at, word);
+  store_owned(*word_at, word);
+  page_count_free(arena, page, word_of(index));
   return true;
 }
 

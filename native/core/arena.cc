@@ -20,8 +20,6 @@ Arena* abandoned_arenas = nullptr;        // under arenas_lock
 Arena* spare_arenas = nullptr;            // mapped, never used; linked by next_abandoned, under arenas_lock
 uint64_t arena_count = 0;                 // under arenas_lock
 
-Arena* owner_of(const PageHeader* page) { return page->owner.load(std::memory_order_relaxed); }
-
 void bucket_clear(Bucket& bucket) {
   bucket.word = &no_bits;
   bucket.word_base = nullptr;
@@ -42,36 +40,36 @@ bool bucket_use(Bucket* bucket, PageHeader* page) {
 
 void current_to_full(Bucket* bucket) {
   PageHeader* page = bucket->page;
-  page->notify_at = page->capacity - 1u;
+  set_notify(*page, page->capacity - 1u);
   bucket->full.push(page);
   bucket_clear(*bucket);
 }
 
 void partial_to_current(Bucket* bucket, PageHeader* page) {
   bucket->partial.remove(page);
-  page->notify_at = kNeverNotify;
+  set_notify(*page, kNeverNotify);
   store_relaxed(bucket->page, page);
 }
 
 void full_to_partial(Bucket* bucket, PageHeader* page) {
   bucket->full.remove(page);
-  page->notify_at = 0;
+  set_notify(*page, 0);
   bucket->partial.append(page);
 }
 
 void page_attach(Arena* arena, PageHeader* page) {
   store_relaxed(arena->page_count, arena->page_count + 1);
-  page->owner.store(arena, std::memory_order_relaxed);
+  store_relaxed(page->owner, arena);
 }
 
 void page_detach(Arena* arena, PageHeader* page) {
   store_relaxed(arena->page_count, arena->page_count - 1);
-  page->owner.store(nullptr, std::memory_order_relaxed);
+  store_relaxed(page->owner, nullptr);
 }
 
 // An empty page on no list goes back to the run list.
 void page_release(Arena* arena, PageHeader* page) {
-  CHECK(page->used == 0 && page->remote_summary.load(std::memory_order_relaxed) == 0);
+  CHECK(used_of(*page) == 0 && page->remote_summary.load(std::memory_order_relaxed) == 0);
   page_detach(arena, page);
   CHECK(run_list.put(page, PageKind::kBucket));
 }
@@ -91,8 +89,9 @@ PageHeader* page_new(Arena* arena, const Bucket* bucket) {
   page->reciprocal = reciprocal_of(bucket->block_bytes);
   page->free_bits = has_inline_bits(*page) ? page->inline_free_bits : region.free_bits_of(page);
   page->remote_bits = has_inline_bits(*page) ? page->inline_remote_bits : region.remote_bits_of(page);
-  store_relaxed(page->used, 0u);
+  store_relaxed(page->start_limit, kStartLimits.of_class[size_class]);
   page->notify_at = kNeverNotify;
+  store_relaxed(page->countdown, 0 - kNeverNotify);
   page->summary = whole_summary(*page);
   bitmap_fill(page->free_bits, page->capacity);
   store_relaxed(page->kind, PageKind::kBucket);
@@ -101,7 +100,16 @@ PageHeader* page_new(Arena* arena, const Bucket* bucket) {
   return page;
 }
 
-// Every page on an arena's list, taken at once. acquire: pairs with the push in page_send_to_owner().
+// Step 3 of the protocol. release, and with step 4 sequentially consistent: pairs with remote_pages_take().
+void remote_pages_push(Arena* owner, PageHeader* page) {
+  PageHeader* first = owner->remote_pages.load(std::memory_order_relaxed);
+  do {
+    page->remote_next = first;
+  } while (
+      !owner->remote_pages.compare_exchange_weak(first, page, std::memory_order_seq_cst, std::memory_order_relaxed));
+}
+
+// Every page on an arena's list, taken at once. acquire: pairs with remote_pages_push().
 PageHeader* remote_pages_take(Arena* arena) {
   if (arena->remote_pages.load(std::memory_order_seq_cst) == nullptr) return nullptr;
   return arena->remote_pages.exchange(nullptr, std::memory_order_seq_cst);
@@ -111,31 +119,30 @@ void arena_service(Arena* arena);
 
 // Steps 3 and 4 of the protocol.
 void page_send_to_owner(PageHeader* page) {
-  Arena* owner = owner_of(page);
-  PageHeader* first = owner->remote_pages.load(std::memory_order_relaxed);
-  do {
-    page->remote_next = first;
-  } while (
-      !owner->remote_pages.compare_exchange_weak(first, page, std::memory_order_seq_cst, std::memory_order_relaxed));
+  Arena* owner = owner_of(*page);
+  if (owner == nullptr) return;  // two threads freed one block at once, and the page went with the first
+  remote_pages_push(owner, page);
   if (owner->state.load(std::memory_order_seq_cst) == ArenaState::kAbandoned) arena_service(owner);
 }
 
 // Folds a page's remote frees into its free bits. The page has been taken off its owner's list by the caller, who may
 // change it: the owner's thread, or a thread that holds arenas_lock while the owner is abandoned.
 void page_collect(PageHeader* page) {
+  // Before the summary is taken: whoever finds it empty after that closes the fast path again.
+  store_relaxed(page->start_limit, kStartLimits.of_class[page->size_class]);
   // acquire: pairs with the release in page_free_remote(); the blocks' last writes come before their next use
   uint64_t words = page->remote_summary.exchange(0, std::memory_order_acq_rel);
   uint32_t freed = 0;
   for (; words != 0; words &= words - 1) {
     uint32_t w = lowest_bit(words);
-    uint64_t bits = page->remote_bits[w].exchange(0, std::memory_order_acq_rel);
-    CHECK((page->free_bits[w] & bits) == 0);
+    // A block that is free already was freed by two threads at the same time, neither of which could see the other.
+    uint64_t bits = page->remote_bits[w].exchange(0, std::memory_order_acq_rel) & ~page->free_bits[w];
     store_relaxed(page->free_bits[w], page->free_bits[w] | bits);
     page->summary |= 1ull << w;
     freed += count_bits(bits);
   }
-  CHECK(freed <= page->used);
-  store_relaxed(page->used, page->used - freed);
+  CHECK(freed <= used_of(*page));
+  store_relaxed(page->countdown, page->countdown - freed);
 }
 
 // The state changes that a collection brought about.
@@ -143,13 +150,13 @@ void page_settle(Arena* arena, PageHeader* page) {
   Bucket* bucket = bucket_at(arena, page->size_class);
   if (bucket->page == page) return;
   if (page->notify_at != 0 && !is_full(*page)) full_to_partial(bucket, page);
-  if (page->used == 0) partial_to_empty(arena, bucket, page);
+  if (used_of(*page) == 0) partial_to_empty(arena, bucket, page);
 }
 
 void pages_drain(Arena* arena, PageHeader* page) {
   while (page != nullptr) {
     PageHeader* next = page->remote_next;
-    if (owner_of(page) == arena) {
+    if (owner_of(*page) == arena) {
       page_collect(page);
       page_settle(arena, page);
     } else {
@@ -163,17 +170,13 @@ void arena_service_locked(Arena* arena) {
   while (PageHeader* pages = remote_pages_take(arena)) {
     for (PageHeader* page = pages; page != nullptr;) {
       PageHeader* next = page->remote_next;
-      Arena* owner = owner_of(page);
+      Arena* owner = owner_of(*page);
       if (owner->state.load(std::memory_order_relaxed) == ArenaState::kAbandoned) {
         page_collect(page);
         page_settle(owner, page);
       } else {
         // Its thread looks at the list by itself; should it end just now, its abandon() does.
-        PageHeader* first = owner->remote_pages.load(std::memory_order_relaxed);
-        do {
-          page->remote_next = first;
-        } while (!owner->remote_pages.compare_exchange_weak(first, page, std::memory_order_seq_cst,
-                                                            std::memory_order_relaxed));
+        remote_pages_push(owner, page);
       }
       page = next;
     }
@@ -208,14 +211,14 @@ Arena* arena_new() {
 void current_retire(Arena* arena, Bucket* bucket) {
   PageHeader* page = bucket->page;
   if (page == nullptr) return;
-  if (page->used == 0) {
+  if (used_of(*page) == 0) {
     bucket_clear(*bucket);
     page_release(arena, page);
   } else if (is_full(*page)) {
     current_to_full(bucket);
   } else {
     bucket_clear(*bucket);
-    page->notify_at = 0;
+    set_notify(*page, 0);
     bucket->partial.append(page);
   }
 }
@@ -244,18 +247,20 @@ void* bucket_take_slow(Arena* arena, Bucket* bucket) {
 void page_notify(Arena* arena, PageHeader* page) {
   Bucket* bucket = bucket_at(arena, page->size_class);
   if (page->notify_at != 0) full_to_partial(bucket, page);
-  if (page->used == 0) partial_to_empty(arena, bucket, page);
+  if (used_of(*page) == 0) partial_to_empty(arena, bucket, page);
 }
 
 Misuse page_free_remote(PageHeader* page, uint32_t index) {
   uint32_t w = word_of(index);
   uint64_t bit = mask_of(index);
-  if (load_relaxed(page->free_bits[w]) & bit) return Misuse::kDoubleFree;
   // release: pairs with page_collect(); what this thread wrote to the block comes before its next use
   uint64_t old = page->remote_bits[w].fetch_or(bit, std::memory_order_acq_rel);
   if (old & bit) return Misuse::kDoubleFree;
   if (old != 0) return Misuse::kNone;
-  if (page->remote_summary.fetch_or(1ull << w, std::memory_order_acq_rel) == 0) page_send_to_owner(page);
+  if (page->remote_summary.fetch_or(1ull << w, std::memory_order_acq_rel) == 0) {
+    store_relaxed(page->start_limit, 0u);
+    page_send_to_owner(page);
+  }
   return Misuse::kNone;
 }
 
@@ -287,7 +292,7 @@ Arena* arena_adopt() {
 
 bool page_adopt(Arena* mine, PageHeader* page) {
   LockGuard guard(arenas_lock);
-  Arena* from = owner_of(page);
+  Arena* from = owner_of(*page);
   if (from == nullptr || from->state.load(std::memory_order_relaxed) != ArenaState::kAbandoned) return false;
   // No current page here: the arena was retired. A page is partial when its notify_at is 0, else full.
   bool was_partial = page->notify_at == 0;

@@ -11,7 +11,9 @@
 // Remote frees: the protocol. R frees a block of page P, which arena A owns.
 //
 //   1. R: old = P.remote_bits[w].fetch_or(bit).        old has the bit: double free. old != 0: done.
-//   2. R: old = P.remote_summary.fetch_or(bit w).      old != 0: done.
+//   2. R: old = P.remote_summary.fetch_or(bit w).      old != 0: done. Else start_limit = 0: until the drain the
+//   owner's
+//      frees into P take the slow path, which looks at the remote bits and so finds a second free of R's block.
 //   3. R: pushes P on A.remote_pages (A is P's owner, read just before).
 //   4. R: reads A.state. Not active: R services A (below).
 //
@@ -102,10 +104,10 @@ constexpr Arena::Arena()
 /// A block of `bucket`, whose current word has no free bit: next word, drain, next page, new page. Null when exhausted.
 void* bucket_take_slow(Arena* arena, Bucket* bucket);
 
-/// The state change that a free brought about: page->used has reached page->notify_at.
+/// The state change that a free brought about: page->countdown has reached 0.
 void page_notify(Arena* arena, PageHeader* page);
 
-/// Frees block `index` of a page that another arena owns. kDoubleFree when it is free already.
+/// Frees block `index`, which is in use, of a page that another arena owns. kDoubleFree when another thread was faster.
 Misuse page_free_remote(PageHeader* page, uint32_t index);
 
 /// Folds the frees that other threads left in the arena's pages into the free bits.
@@ -136,19 +138,20 @@ inline bool is_current(const Arena* arena, const PageHeader* page) {
 
 /// Takes the lowest free bit of a bucket's current word, which must have one.
 inline void* bucket_take(Bucket* bucket, uint64_t word) {
-  store_relaxed(*bucket->word, word & (word - 1));
+  store_owned(*bucket->word, word & (word - 1));
   PageHeader* page = bucket->page;
-  store_relaxed(page->used, page->used + 1);
-  return bucket->word_base + static_cast<size_t>(lowest_bit(word)) * bucket->block_bytes;
+  store_owned(page->countdown, page->countdown + 1);
+  return bucket->word_base + lowest_bit(word) * bucket->block_bytes;
 }
 
-/// Frees block `index`, which is in use, of a page of the calling thread's own arena.
-inline void page_free_local(Arena* arena, PageHeader* page, uint32_t index, uint64_t* word_at, uint64_t word) {
-  store_relaxed(*word_at, word | mask_of(index));
-  page->summary |= 1ull << word_of(index);
-  uint32_t used = page->used - 1;
-  store_relaxed(page->used, used);
-  if (used == page->notify_at) [[unlikely]]
+/// The rest of a free on the calling thread's own arena: word `w` of the page's free bits has just gained a bit.
+inline void page_count_free(Arena* arena, PageHeader* page, uint32_t w) {
+  uint64_t summary = page->summary;
+  set_bit(summary, w);
+  page->summary = summary;
+  uint32_t countdown = page->countdown - 1;
+  store_owned(page->countdown, countdown);
+  if (countdown == 0) [[unlikely]]
     page_notify(arena, page);
 }
 

@@ -79,9 +79,11 @@ void MappingTable::drop(Mapping* entry) {
 void MappingTable::forget(Mapping* entry) {
   Mapping gone = *entry;
   drop(entry);
-  released_[released_next_++ % kRememberedReleases] = gone.address;
+  remember(gone.address);
   if (!os::release(gone.address, gone.bytes)) os::purge(gone.address, gone.bytes);
 }
+
+void MappingTable::remember(const void* start) { released_[released_next_++ % kRememberedReleases] = start; }
 
 bool MappingTable::was_released(const void* ptr) const {
   for (const void* address : released_) {
@@ -126,6 +128,7 @@ void* MappingTable::resize(void* ptr, size_t bytes) {
   if (moved == nullptr) return nullptr;
   Mapping resized = {moved, bytes, entry->pins, false};
   drop(entry);
+  if (moved != ptr) remember(ptr);
   CHECK(insert(resized));  // there is room: one was dropped
   return moved;
 }

@@ -52,6 +52,7 @@ class MappingTable {
   bool make_room();
   void drop(Mapping* entry);
   void forget(Mapping* entry);
+  void remember(const void* start);
   bool was_released(const void* ptr) const;
 
   Lock lock_;

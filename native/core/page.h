@@ -40,23 +40,25 @@ struct Arena;
 
 struct alignas(kCacheLineBytes) PageHeader {
   // Line 1: what the page is.
-  std::atomic<Arena*> owner;           // the arena that may take and free here without atomics; null unless kBucket
-  uint64_t reciprocal;                 // ceil(2^kReciprocalShift / block_bytes)
+  Arena* owner;                        // the arena that may take and free here without atomics; null unless kBucket
+  uint64_t reciprocal;                 // reciprocal_of(block_bytes)
   uint64_t* free_bits;                 // 1 = free; inline_free_bits or the region's table
   std::atomic<uint64_t>* remote_bits;  // 1 = freed by another thread, not yet drained
   char* start;                         // address of the page: of block 0, or of the run
   uint32_t block_bytes;                // kBucket: of a block; kRun: kRunBlock; 0 while the page takes up its kind
+  uint32_t start_limit;                // start_limit_of(), or 0 while remote frees await the drain (arena.h)
   uint32_t run_pages;                  // kBucket, kRun, kFree: length; at the last page of a free run as well
   uint32_t distance;                   // kFollow: pages back to the head
   uint16_t capacity;                   // blocks; capacity x block_bytes <= run_pages x kPageBytes
   uint8_t size_class;
   PageKind kind;
 
-  // Line 2: what the owner counts. used == capacity - popcount(free bits)
-  alignas(kCacheLineBytes) uint32_t used;  // blocks handed out; remote frees count until they are drained
-  uint32_t notify_at;                      // when a free brings `used` here, the page changes its state (arena.h)
-  uint64_t summary;                        // bit w clear => word w of free_bits is 0
-  PageHeader* next;                        // in the list of its state, or of a run list's bin
+  // Line 2: what the owner counts. used == countdown + notify_at == capacity - popcount(free bits), where `used` is the
+  // number of blocks handed out; remote frees count until they are drained.
+  alignas(kCacheLineBytes) uint32_t countdown;  // frees from now until the page changes its state
+  uint32_t notify_at;                           // `used` at that moment (arena.h)
+  uint64_t summary;                             // bit w clear => word w of free_bits is 0
+  PageHeader* next;                             // in the list of its state, or of a run list's bin
   PageHeader* prev;
   union {
     uint64_t inline_free_bits[kInlineWords];
@@ -73,25 +75,32 @@ struct alignas(kCacheLineBytes) PageHeader {
 };
 
 static_assert(sizeof(PageHeader) == 3 * kCacheLineBytes);
-static_assert(offsetof(PageHeader, used) == kCacheLineBytes &&
+static_assert(offsetof(PageHeader, countdown) == kCacheLineBytes &&
               offsetof(PageHeader, remote_summary) == 2 * kCacheLineBytes);
 static_assert(offsetof(PageHeader, inline_free_bits) + sizeof(PageHeader::inline_free_bits) == 2 * kCacheLineBytes);
 
 using PageList = List<PageHeader>;
 
-constexpr uint32_t kRunBlock = 1;       // block_bytes of a run in use: not 0, and never looked at otherwise
-constexpr uint32_t kNeverNotify = ~0u;  // no block count reaches it
+constexpr uint32_t kRunBlock = 1;            // block_bytes of a run in use: not 0, and never looked at otherwise
+constexpr uint32_t kNeverNotify = 1u << 31;  // no block count reaches it
 
-// Exact for every offset below 2^18 and block size up to 2^18: the error of the reciprocal is below block_bytes / 2^40,
-// so that offset x error < 2^40 / block_bytes keeps the quotient's floor.
-constexpr uint32_t kReciprocalShift = 40;
-
-constexpr uint64_t reciprocal_of(uint32_t block_bytes) {
-  return ((1ull << kReciprocalShift) + block_bytes - 1) / block_bytes;
-}
+// Division by multiplication. With r = reciprocal_of(d) = (2^32 + e) / d, 0 < e <= d, an offset q d + s gives
+// (q d + s) r = 2^32 q + q e + s r: the quotient is the upper half as long as q e + s r < 2^32, and the lower half is q
+// e at a block's start and at least r elsewhere. So one comparison of the lower half with n e tells the starts of the
+// blocks 0 .. n-1 from every other offset, as long as n e <= r. Both hold in the first page (offset < 2^16, d <= 2^15).
+// After D. Lemire, O. Kaser, N. Kurz, "Faster remainder by direct computation" (2019),
+// https://arxiv.org/abs/1902.01961.
+constexpr uint64_t reciprocal_of(uint32_t block_bytes) { return (1ull << 32) / block_bytes + 1; }
 
 constexpr uint32_t block_index(uint64_t reciprocal, uint32_t offset) {
-  return static_cast<uint32_t>(offset * reciprocal >> kReciprocalShift);
+  return static_cast<uint32_t>(offset * reciprocal >> 32);
+}
+
+/// n e for the n blocks of a page that start in its first 64 KiB.
+constexpr uint32_t start_limit_of(uint32_t block_bytes, uint32_t capacity) {
+  uint64_t excess = reciprocal_of(block_bytes) * block_bytes - (1ull << 32);
+  uint64_t starts = divide_up(kPageBytes, block_bytes);
+  return static_cast<uint32_t>((starts < capacity ? starts : capacity) * excess);
 }
 
 /// Pages that a bucket page of the class takes: room for at least eight blocks.
@@ -104,6 +113,20 @@ constexpr uint32_t class_capacity(uint32_t size_class) {
   return static_cast<uint32_t>(fit < kMaxBlocks ? fit : kMaxBlocks);
 }
 
+struct StartLimits {
+  uint32_t of_class[kClassCount];
+};
+
+constexpr StartLimits make_start_limits() {
+  StartLimits limits = {};
+  for (uint32_t c = 0; c < kClassCount; c++) {
+    limits.of_class[c] = start_limit_of(static_cast<uint32_t>(class_bytes(c)), class_capacity(c));
+  }
+  return limits;
+}
+
+inline constexpr StartLimits kStartLimits = make_start_limits();
+
 static_assert(class_pages(kClassCount - 1) * kPageBytes <= 1u << 18);
 
 inline bool has_inline_bits(const PageHeader& page) { return page.capacity <= kInlineBlocks; }
@@ -115,7 +138,18 @@ inline uint64_t whole_summary(const PageHeader& page) { return low_bits(words_of
 /// it.
 inline bool is_settled(const PageHeader& page) { return __atomic_load_n(&page.block_bytes, __ATOMIC_ACQUIRE) != 0; }
 
-inline bool is_full(const PageHeader& page) { return page.used == page.capacity; }
+/// Blocks handed out. For the owner, or where the page stands still.
+inline uint32_t used_of(const PageHeader& page) { return page.countdown + page.notify_at; }
+
+/// Sets the number of blocks in use at which a free is noticed.
+inline void set_notify(PageHeader& page, uint32_t notify_at) {
+  store_relaxed(page.countdown, used_of(page) - notify_at);
+  page.notify_at = notify_at;
+}
+
+inline bool is_full(const PageHeader& page) { return used_of(page) == page.capacity; }
+
+inline Arena* owner_of(const PageHeader& page) { return load_relaxed(page.owner); }
 
 /// Address of block `index`.
 inline char* block_address(const PageHeader& page, uint32_t index) {

@@ -6,6 +6,7 @@
 namespace pagerun {
 
 RegionTable region_table;
+PrimaryRegion primary_region;
 
 namespace {
 
@@ -35,6 +36,14 @@ char* reserve_aligned(size_t bytes) {
     if (void* got = os::reserve_at(reinterpret_cast<void*>(hint), bytes)) return static_cast<char*>(got);
   }
   return nullptr;
+}
+
+void primary_publish(const Region& region) {
+  store_relaxed(primary_region.base, region.base);
+  store_relaxed(primary_region.headers, region.headers);
+  size_t committed_bytes = region.committed_bytes.load(std::memory_order_relaxed);
+  // release: pairs with nothing, only keeps this store behind the two above
+  __atomic_store_n(&primary_region.committed_bytes, committed_bytes, __ATOMIC_RELEASE);
 }
 
 }  // namespace
@@ -72,8 +81,10 @@ bool Region::commit_to(size_t bytes) {
              os::commit(reinterpret_cast<char*>(headers) + header_bytes(from), header_bytes(more)) &&
              os::commit(free_bitmaps + bitmap_bytes(from), bitmap_bytes(more)) &&
              os::commit(remote_bitmaps + bitmap_bytes(from), bitmap_bytes(more));
-  if (all) committed_bytes.store(bytes, std::memory_order_release);
-  return all;  // a part that was committed before the refusal is committed again next time
+  if (!all) return false;
+  committed_bytes.store(bytes, std::memory_order_release);
+  if (this == &region_table.regions[0]) primary_publish(*this);
+  return true;  // a part that was committed before the refusal is committed again next time
 }
 
 PageHeader* Region::extend(size_t pages) {

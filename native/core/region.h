@@ -91,6 +91,16 @@ struct RegionTable {
 
 extern RegionTable region_table;
 
+/// What the fast path of free needs of regions[0], as plain words: written under the run list's lock, base and headers
+/// before committed_bytes. A thread that still sees an older committed_bytes takes the slow path, which looks properly.
+struct PrimaryRegion {
+  char* base = nullptr;
+  size_t committed_bytes = 0;
+  PageHeader* headers = nullptr;
+};
+
+extern PrimaryRegion primary_region;
+
 /// The region whose committed part holds `ptr`, or null.
 Region* region_of(const void* ptr);
 

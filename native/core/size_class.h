@@ -1,6 +1,6 @@
 // Size classes: which block sizes exist, and which of them a request gets. Constants only, no state.
 //
-//   4 8 12 16 | 24 32 40 48 56 64 | 80 96 112 128 | then 8 steps a doubling: 144 160 ... 256 | 288 ... 512 | ... 32768
+//   4 8 12 16 | 24 32 40 48 56 64 | then 8 steps a doubling: 72 80 ... 128 | 144 160 ... 256 | 288 ... 512 | ... 32768
 //
 // Inner waste is at most 12.5 % above 64 bytes. malloc() takes the classes that are multiples of 16; the others are for
 // callers that ask for a smaller alignment.
@@ -14,15 +14,15 @@
 
 namespace pagerun {
 
-constexpr uint32_t kSmallClasses = 14;     // up to kSteppedFromBytes, listed one by one
-constexpr size_t kSteppedFromBytes = 128;  // from here on kStepsPerDoubling classes a doubling
+constexpr uint32_t kSmallClasses = 10;    // up to kSteppedFromBytes, listed one by one
+constexpr size_t kSteppedFromBytes = 64;  // from here on kStepsPerDoubling classes a doubling
 constexpr uint32_t kStepsPerDoubling = 8;
-constexpr uint32_t kDoublings = 8;
+constexpr uint32_t kDoublings = 9;
 constexpr uint32_t kClassCount = kSmallClasses + kDoublings * kStepsPerDoubling;
 constexpr size_t kMaxBlockBytes = kSteppedFromBytes << kDoublings;  // larger requests are runs
 constexpr uint32_t kNoSizeClass = 255;
 
-inline constexpr uint32_t kSmallClassBytes[kSmallClasses] = {4, 8, 12, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128};
+inline constexpr uint32_t kSmallClassBytes[kSmallClasses] = {4, 8, 12, 16, 24, 32, 40, 48, 56, 64};
 
 constexpr size_t class_bytes(uint32_t size_class) {
   if (size_class < kSmallClasses) return kSmallClassBytes[size_class];
@@ -52,8 +52,8 @@ constexpr uint32_t class_of(size_t bytes, size_t alignment) {
   return size_class;
 }
 
-static_assert(kClassCount == 78 && class_bytes(kClassCount - 1) == kMaxBlockBytes);
-static_assert(class_bytes(kSmallClasses) == 144 && class_of(129, 1) == kSmallClasses &&
-              class_of(kMaxBlockBytes, 1) == kClassCount - 1);
+static_assert(kClassCount == 82 && class_bytes(kClassCount - 1) == kMaxBlockBytes);
+static_assert(class_bytes(kSmallClasses) == 72 && class_of(65, 1) == kSmallClasses &&
+              class_of(65, 16) == kSmallClasses + 1 && class_of(kMaxBlockBytes, 1) == kClassCount - 1);
 
 }  // namespace pagerun

@@ -9,9 +9,10 @@ namespace pagerun {
 
 namespace {
 
-// Destructors of thread-specific data run in rounds. Ours asks for another round until the last one, so that what other
-// destructors allocate and free still finds the thread's own arena.
-constexpr uintptr_t kLastRound = PTHREAD_DESTRUCTOR_ITERATIONS;
+// Destructors of thread-specific data run in rounds. Ours asks for another round until the last but one, so that what
+// other destructors allocate and free still finds the thread's own arena; the last round belongs to tools that take the
+// thread's state down (ThreadSanitizer does).
+constexpr uintptr_t kLastRound = PTHREAD_DESTRUCTOR_ITERATIONS - 1;
 
 pthread_key_t end_key;
 std::atomic<bool> has_end_key{false};

@@ -34,7 +34,7 @@ uint32_t remote_count(const PageHeader& page) {
 
 PageRecord bucket_record(const PageHeader& page) {
   PageRecord record = {};
-  const Arena* owner = page.owner.load(std::memory_order_relaxed);
+  const Arena* owner = owner_of(page);
   record.address = reinterpret_cast<uint64_t>(page.start);
   record.arena = owner == nullptr ? 0 : owner->id;
   record.kind = static_cast<uint32_t>(PageKind::kBucket);

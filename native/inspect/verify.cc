@@ -51,6 +51,9 @@ bool check_bucket_facts(Finding& finding, const Region& region, const PageHeader
                  &page);
   if (!finding.is_clean()) return false;
   finding.expect(page.reciprocal == reciprocal_of(block_bytes), "reciprocal == reciprocal_of(block_bytes)", &page);
+  uint32_t start_limit = load_relaxed(page.start_limit);  // 0 while remote frees await the drain
+  finding.expect(start_limit == 0 || start_limit == kStartLimits.of_class[size_class],
+                 "start_limit == start_limit_of(page)", &page);
   finding.expect(page.start == region.address_of(&page), "start == address of the page", &page);
   finding.expect(page.free_bits == (has_inline_bits(page) ? page.inline_free_bits : region.free_bits_of(&page)),
                  "free_bits == its place beside the page", &page);
@@ -71,7 +74,7 @@ void check_bucket_counts(Finding& finding, const PageHeader& page) {
   uint32_t last = words_of(page.capacity) - 1, tail = page.capacity % kWordBits;
   uint32_t free_count = bitmap_count(page.free_bits, page.capacity);
   if (tail != 0) finding.expect((page.free_bits[last] & ~low_bits(tail)) == 0, "no free bit beyond capacity", &page);
-  finding.expect(page.used + free_count == page.capacity, "used == popcount(used bitmap)", &page);
+  finding.expect(used_of(page) + free_count == page.capacity, "used == popcount(used bitmap)", &page);
   finding.expect((page.summary & ~class_summary(page.size_class)) == 0, "summary is within the bitmap's words", &page);
   for (uint32_t w = 0; w <= last; w++) {
     if (page.free_bits[w] != 0)
@@ -84,14 +87,14 @@ void check_follow(Finding& finding, const PageHeader* head) {
   for (uint32_t i = 1; i < load_relaxed(head->run_pages); i++) {
     finding.expect(load_relaxed(head[i].kind) == PageKind::kFollow && load_relaxed(head[i].distance) == i,
                    "a further page names its head", head + i);
-    finding.expect(head[i].owner.load(std::memory_order_relaxed) == nullptr, "a further page has no owner", head + i);
+    finding.expect(owner_of(head[i]) == nullptr, "a further page has no owner", head + i);
   }
 }
 
 void check_bucket_page(Finding& finding, const Region& region, const PageHeader& page) {
   if (!check_bucket_facts(finding, region, page)) return;
   check_follow(finding, &page);
-  const Arena* owner = page.owner.load(std::memory_order_relaxed);
+  const Arena* owner = owner_of(page);
   if (owner == nullptr) return;  // on its way back to the run list
   if (!finding.expect(is_known_arena(owner), "owner is an arena", &page)) return;
   if (stands_still(owner)) check_bucket_counts(finding, page);
@@ -99,7 +102,7 @@ void check_bucket_page(Finding& finding, const Region& region, const PageHeader&
 
 void check_run(Finding& finding, const Region& region, const PageHeader& page) {
   uint64_t run_bytes = load_relaxed(page.run_bytes);
-  finding.expect(page.owner.load(std::memory_order_relaxed) == nullptr, "a run has no owner", &page);
+  finding.expect(owner_of(page) == nullptr, "a run has no owner", &page);
   finding.expect(load_relaxed(page.block_bytes) == kRunBlock, "block_bytes of a run is its mark", &page);
   finding.expect(page.start == region.address_of(&page), "start == address of the page", &page);
   finding.expect(
@@ -116,7 +119,7 @@ void check_free_run(Finding& finding, const PageHeader* first, const PageHeader*
   finding.expect(first->run_dirty <= 1, "run_dirty is 0 or 1", first);
   finding.expect(last + 1 == end || load_relaxed(last[1].kind) != PageKind::kFree, "no two free runs are neighbours",
                  first);
-  finding.expect(first->owner.load(std::memory_order_relaxed) == nullptr, "a free run has no owner", first);
+  finding.expect(owner_of(*first) == nullptr, "a free run has no owner", first);
 }
 
 struct Walked {
@@ -179,13 +182,13 @@ void check_bins(Finding& finding, const Walked& walked) {
 
 void check_bucket(Finding& finding, const Arena* arena, const Bucket& bucket, size_t* pages) {
   auto belongs = [&](const PageHeader* page) {
-    finding.expect(page->owner.load(std::memory_order_relaxed) == arena && page->kind == PageKind::kBucket,
-                   "a bucket's page names its arena", page);
+    finding.expect(owner_of(*page) == arena && page->kind == PageKind::kBucket, "a bucket's page names its arena",
+                   page);
     finding.expect(page->size_class == bucket.size_class, "a bucket's page is of its class", page);
   };
   *pages += check_list(finding, bucket.partial.first(), [&](const PageHeader* page) {
     belongs(page);
-    finding.expect(page->notify_at == 0 && page->used > 0 && !is_full(*page),
+    finding.expect(page->notify_at == 0 && used_of(*page) > 0 && !is_full(*page),
                    "a partial page is neither empty nor full", page);
   });
   *pages += check_list(finding, bucket.full.first(), [&](const PageHeader* page) {
@@ -207,7 +210,7 @@ size_t pages_owned_by(const Arena* arena) {
   size_t count = 0;
   for (uint32_t i = 0; i < region_table.count.load(std::memory_order_relaxed); i++) {
     walk_pages(region_table.regions[i], [&](const PageHeader* page) {
-      if (is_live_page(*page, PageKind::kBucket) && page->owner.load(std::memory_order_relaxed) == arena) count++;
+      if (is_live_page(*page, PageKind::kBucket) && owner_of(*page) == arena) count++;
       return true;
     });
   }

@@ -1,6 +1,6 @@
-// ArrayBuffers over memory itself: one for each stretch of a region, and one for a block that is not all in one stretch.
-// Owns the pins that keep a mapping while JavaScript can reach it; which buffers exist is TypeScript's to remember.
-// Thread rule: each environment on its own thread; the finalizers run there too.
+// ArrayBuffers over memory itself: one for each stretch of a region, and one for a block that is not all in one
+// stretch. Owns the pins that keep a mapping while JavaScript can reach it; which buffers exist is TypeScript's to
+// remember. Thread rule: each environment on its own thread; the finalizers run there too.
 //
 // A mapping under an ArrayBuffer has two pins: one ends with the memory's last ArrayBuffer (transfer() moves the memory
 // into another one), one with the ArrayBuffer object made here, because a system call on another thread may still read

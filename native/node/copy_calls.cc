@@ -1,5 +1,6 @@
 // Copies between blocks and JavaScript's own memory, for every runtime, those without external buffers included.
-// Owns nothing. Thread rule: any thread; a block that another thread frees meanwhile stays readable until the copy ends.
+// Owns nothing. Thread rule: any thread; a block that another thread frees meanwhile stays readable until the copy
+// ends.
 #include <cstring>
 
 #include "calls.h"
@@ -14,42 +15,30 @@ struct Bytes {
   size_t length = 0;
 };
 
-size_t element_bytes(napi_typedarray_type type) {
-  switch (type) {
-    case napi_int16_array:
-    case napi_uint16_array: return 2;
-    case napi_int32_array:
-    case napi_uint32_array:
-    case napi_float32_array: return 4;
-    case napi_float64_array:
-    case napi_bigint64_array:
-    case napi_biguint64_array: return 8;
-    default: return 1;
-  }
-}
-
-// The bytes of a typed array, as its internal fields say: no property of it is read, so that none can lie.
-bool bytes_from(napi_env env, napi_value value, Bytes* bytes) {
-  napi_typedarray_type type = napi_uint8_array;
-  if (napi_get_typedarray_info(env, value, &type, &bytes->length, &bytes->data, nullptr, nullptr) != napi_ok) return false;
-  bytes->length *= element_bytes(type);
-  return true;
+// The bytes of a Uint8Array, as its internal fields say: no property of it is read, so that none can lie.
+Bytes bytes_from(napi_env env, napi_value value) {
+  Bytes bytes;
+  napi_typedarray_type type = napi_float64_array;
+  napi_status status = napi_get_typedarray_info(env, value, &type, &bytes.length, &bytes.data, nullptr, nullptr);
+  return status == napi_ok && type == napi_uint8_array ? bytes : Bytes();
 }
 
 enum class Direction { kIn, kOut };
 
-// Argument: a typed array. In: a pointer into a live block. Returns true, or undefined when the block ends before the
-// bytes do (or there is no such block): nothing has been copied then.
+// Argument: a Uint8Array. In: a pointer into a live block. Returns true, or undefined when the block ends before the
+// bytes do, or there is none: nothing has been copied then. Out: the number of bytes.
 template <Direction direction>
 napi_value call_copy(napi_env env, napi_callback_info info) {
   napi_value argument = nullptr;
   size_t count = 1;
   void* data = nullptr;
   napi_get_cb_info(env, info, &count, &argument, nullptr, &data);
-  void* ptr = pointer_of(static_cast<Environment*>(data)->mailbox[0]);
-  Bytes bytes;
+  MailboxWord* mailbox = static_cast<Environment*>(data)->mailbox;
+  void* ptr = pointer_of(mailbox[0]);
+  Bytes bytes = bytes_from(env, argument);
+  mailbox[0].number = static_cast<double>(bytes.length);
   HeldBlock held;
-  if (!bytes_from(env, argument, &bytes) || !held.hold(ptr, bytes.length)) return nullptr;
+  if (!held.hold(ptr, bytes.length)) return nullptr;
   void* target = direction == Direction::kIn ? ptr : bytes.data;
   const void* source = direction == Direction::kIn ? bytes.data : ptr;
   // The bytes may be a view of the same block.

@@ -5,7 +5,8 @@
 // Calling convention of the plain functions: every argument, bigint and object that crosses Node-API costs more than a
 // malloc. So TypeScript writes the parameters, in the order in which a function's comment names them, into words 0, 1,
 // 2 of the mailbox and calls without arguments; the results are in words 0, 1, 2 afterwards, in the order named. A
-// pointer is a whole 64-bit word, any other quantity a double. The return value is undefined, or the number of a misuse.
+// pointer is a whole 64-bit word, any other quantity a double. The return value is undefined, or the number of a
+// misuse.
 //
 //   mailbox    | word 0 | word 1 | ... | word kMailboxWords-1 |       an ArrayBuffer of its own for each environment
 #pragma once
@@ -36,7 +37,7 @@ struct Environment {
   explicit Environment(Napi::Env env);
 
   const CoreApi* core;
-  MailboxWord* mailbox;                                  // the memory of `mailbox_buffer`
+  MailboxWord* mailbox;                               // the memory of `mailbox_buffer`
   Napi::Reference<Napi::ArrayBuffer> mailbox_buffer;  // keeps it alive as long as the functions that use it
 };
 
@@ -66,7 +67,8 @@ inline bool is_mapping(const Block& block) { return block.kind == static_cast<ui
 
 /// What a function returns: undefined for kNone, else the misuse's number.
 inline napi_value misuse_value(napi_env env, Misuse misuse) {
-  if (misuse == Misuse::kNone) [[likely]] return nullptr;
+  if (misuse == Misuse::kNone) [[likely]]
+    return nullptr;
   napi_value value = nullptr;
   napi_create_uint32(env, static_cast<uint32_t>(misuse), &value);
   return value;

@@ -1,4 +1,5 @@
-// Makes system calls of the core fail, for tests. Owns nothing. Thread rule: any thread, but the count is the process's.
+// Makes system calls of the core fail, for tests. Owns nothing. Thread rule: any thread, but the count is the
+// process's.
 #include "calls.h"
 
 namespace pagerun::node {
