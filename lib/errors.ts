@@ -1,0 +1,184 @@
+// The errors that pagerun throws, and what each says. Owns codes and messages; finds no fault itself.
+// Thread rule: none; an error belongs to the thread that it was thrown on.
+
+/** What an error of each code carries beside its message. */
+export interface PagerunFailures {
+  /** An argument of the wrong type or range. Nothing was done. */
+  ERR_INVALID_ARGUMENT: {
+    /** Name of the parameter. */
+    readonly argument: string;
+    readonly expected: string;
+    /** The value as it was given. */
+    readonly received: unknown;
+  };
+  /** No memory or address space for the size. Every block is as it was. */
+  ERR_OUT_OF_MEMORY: {
+    /** The function that was called. */
+    readonly call: string;
+    /** Bytes asked for. */
+    readonly size: number | bigint;
+  };
+  /** The pointer is of a block that is free already. Nothing was done. */
+  ERR_DOUBLE_FREE: {
+    readonly call: string;
+    readonly ptr: bigint;
+  };
+  /** The pointer is not the first byte of a block. Nothing was done. */
+  ERR_INTERIOR_POINTER: {
+    readonly call: string;
+    readonly ptr: bigint;
+    /** First byte of the live block that holds the pointer; undefined when it lies between blocks. */
+    readonly block: bigint | undefined;
+  };
+  /** The pointer is to memory that pagerun never handed out, or no address at all. Nothing was done. */
+  ERR_FOREIGN_POINTER: {
+    readonly call: string;
+    readonly ptr: bigint;
+  };
+  /** The bytes asked for are not all in one live block. Nothing was read or written. */
+  ERR_OUT_OF_BOUNDS: {
+    readonly call: string;
+    readonly ptr: bigint;
+    /** Bytes asked for, from `ptr` on. */
+    readonly length: number;
+    /** Bytes that the live block has from `ptr` on; undefined when `ptr` is in none. */
+    readonly available: number | undefined;
+  };
+  /** The runtime has no ArrayBuffers over memory that is not its own. Use copyIn and copyOut. */
+  ERR_EXTERNAL_VIEWS_UNSUPPORTED: {
+    readonly call: string;
+    readonly ptr: bigint;
+    readonly length: number;
+  };
+}
+
+/** Every code that an error of pagerun can have. */
+export type PagerunErrorCode = keyof PagerunFailures;
+
+/** An error of one code, with the values that it is about. */
+export type PagerunErrorOf<Code extends PagerunErrorCode> = Error & {
+  readonly name: "PagerunError";
+  readonly code: Code;
+} & PagerunFailures[Code];
+
+/**
+ * An error thrown by pagerun: a union over the literal `code`, so that checking the code tells which values are there.
+ *
+ * @example
+ * ```ts
+ * import { free, malloc, PagerunError } from "pagerun";
+ *
+ * const ptr = malloc(24);
+ * free(ptr);
+ * try {
+ *   free(ptr);
+ * } catch (error) {
+ *   if (error instanceof PagerunError && error.code === "ERR_DOUBLE_FREE") {
+ *     console.assert(error.ptr === ptr);
+ *   }
+ * }
+ * ```
+ */
+export type PagerunError = { [Code in PagerunErrorCode]: PagerunErrorOf<Code> }[PagerunErrorCode];
+
+const errorClass = class PagerunError extends Error {
+  readonly code: PagerunErrorCode;
+
+  constructor(code: PagerunErrorCode, message: string, values: object) {
+    super(message);
+    this.code = code;
+    Object.assign(this, values);
+  }
+};
+Object.defineProperty(errorClass.prototype, "name", { value: "PagerunError", configurable: true, writable: true });
+
+/** The class of pagerun's errors, for `instanceof`. They are made by pagerun alone. */
+export const PagerunError = errorClass as unknown as {
+  readonly prototype: PagerunError;
+} & (abstract new () => PagerunError);
+
+function error<Code extends PagerunErrorCode>(
+  code: Code,
+  message: string,
+  values: PagerunFailures[Code],
+): PagerunError {
+  return new errorClass(code, message, values) as PagerunError;
+}
+
+/** Longest bigint that is printed digit by digit. */
+const printableBits = 256;
+
+function describeBigint(value: bigint): string {
+  if (BigInt.asIntN(printableBits, value) === value) return `${value}n`;
+  return value < 0n ? "a huge negative bigint" : "a huge bigint";
+}
+
+/** Longest piece of a string that is printed. */
+const printableLength = 40;
+
+/** Says what a value is without calling any code of its own: no valueOf, toString or getter. */
+export function describe(value: unknown): string {
+  switch (typeof value) {
+    case "bigint":
+      return describeBigint(value);
+    case "string":
+      return value.length > printableLength
+        ? `${JSON.stringify(value.slice(0, printableLength))}...`
+        : JSON.stringify(value);
+    case "function":
+      return "a function";
+    case "object":
+      return value === null ? "null" : "an object";
+    case "number":
+      return Object.is(value, -0) ? "-0" : String(value);
+    default:
+      return String(value);
+  }
+}
+
+/** A pointer as people write it. */
+export function describePointer(ptr: bigint): string {
+  return ptr >= 0n && BigInt.asUintN(64, ptr) === ptr ? `0x${ptr.toString(16)}` : describeBigint(ptr);
+}
+
+export function invalidArgument(argument: string, expected: string, received: unknown): PagerunError {
+  const message = `Expected ${expected} for ${argument} but received ${describe(received)}`;
+  return error("ERR_INVALID_ARGUMENT", message, { argument, expected, received });
+}
+
+export function outOfMemory(call: string, size: number | bigint): PagerunError {
+  const message = `Expected memory for ${size} bytes in ${call} but the system has none to give`;
+  return error("ERR_OUT_OF_MEMORY", message, { call, size });
+}
+
+export function doubleFree(call: string, ptr: bigint): PagerunError {
+  const message = `Expected a live block for ptr in ${call} but received ${describePointer(ptr)}, which is free already`;
+  return error("ERR_DOUBLE_FREE", message, { call, ptr });
+}
+
+export function interiorPointer(call: string, ptr: bigint, block: bigint | undefined): PagerunError {
+  const where =
+    block === undefined
+      ? "which lies between blocks"
+      : `${ptr - block} bytes into the block at ${describePointer(block)}`;
+  const message = `Expected the first byte of a block for ptr in ${call} but received ${describePointer(ptr)}, ${where}`;
+  return error("ERR_INTERIOR_POINTER", message, { call, ptr, block });
+}
+
+export function foreignPointer(call: string, ptr: bigint): PagerunError {
+  const message = `Expected a block of pagerun for ptr in ${call} but received ${describePointer(ptr)}, which it never handed out`;
+  return error("ERR_FOREIGN_POINTER", message, { call, ptr });
+}
+
+export function outOfBounds(call: string, ptr: bigint, length: number, available: number | undefined): PagerunError {
+  const message =
+    available === undefined
+      ? `Expected a pointer into a live block for ptr in ${call} but received ${describePointer(ptr)}, which is in none`
+      : `Expected at most ${available} bytes, which the block has from ${describePointer(ptr)} on, for length in ${call} but received ${length}`;
+  return error("ERR_OUT_OF_BOUNDS", message, { call, ptr, length, available });
+}
+
+export function externalViewsUnsupported(call: string, ptr: bigint, length: number): PagerunError {
+  const message = `Expected a runtime with external ArrayBuffers for ${call}, which this one has not; use copyIn and copyOut`;
+  return error("ERR_EXTERNAL_VIEWS_UNSUPPORTED", message, { call, ptr, length });
+}

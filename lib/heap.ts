@@ -1,0 +1,193 @@
+// malloc and its family: checks the arguments, calls the core through the mailbox, and turns its answers into errors.
+// Owns no memory and no state. Thread rule: any thread; a block may be freed on another one than it came from.
+import { alignmentFrom, checkPointer, sizeFrom } from "./arguments.js";
+import { blockFreed, blockResized } from "./buffers.js";
+import { outOfMemory } from "./errors.js";
+import { misuseError } from "./misuse.js";
+import { binding, mailbox } from "./native/binding.js";
+
+const { malloc: callMalloc, calloc: callCalloc, realloc: callRealloc } = binding;
+const { alignedAlloc: callAlignedAlloc, free: callFree, locate: callLocate } = binding;
+const { pointers, numbers, halves } = mailbox;
+
+/** Puts a pointer into the mailbox, checked: what does not come out again as it went in is no address. */
+function post(ptr: bigint, call: string): void {
+  if (typeof ptr === "bigint") {
+    pointers[0] = ptr;
+    if (pointers[0] === ptr) return;
+  }
+  checkPointer(ptr, call);
+}
+
+/** Takes a new block out of the mailbox. Its halves tell a null pointer without making a bigint. */
+function granted(call: string, size: number | bigint): bigint {
+  if (halves[0] === 0 && halves[1] === 0) throw outOfMemory(call, size);
+  return pointers[0]!;
+}
+
+/**
+ * Allocates a block of at least `size` bytes, whose content is not defined.
+ *
+ * Cost: O(1); a lock and a system call only where the thread needs more pages. Any thread.
+ *
+ * @param size - bytes: a non-negative safe integer, or a bigint below 2n ** 64n. 0 gives a block as well.
+ * @returns the block's address, a multiple of 16.
+ * @throws PagerunError ERR_INVALID_ARGUMENT, ERR_OUT_OF_MEMORY
+ * @example
+ * ```ts
+ * import { free, malloc } from "pagerun";
+ *
+ * const ptr = malloc(24);
+ * console.assert(ptr % 16n === 0n);
+ * free(ptr);
+ * ```
+ */
+export function malloc(size: number | bigint): bigint {
+  numbers[0] = sizeFrom(size, "size");
+  callMalloc();
+  return granted("malloc", size);
+}
+
+/**
+ * Allocates a block for `count` elements of `size` bytes each, all zero.
+ *
+ * Cost: O(bytes) where the memory was used before, else as `malloc`. Any thread.
+ *
+ * @param count - elements, as `size` of `malloc`.
+ * @param size - bytes of each.
+ * @defaultValue size: 1
+ * @returns the block's address, a multiple of 16.
+ * @throws PagerunError ERR_INVALID_ARGUMENT, ERR_OUT_OF_MEMORY (also where `count * size` is beyond any memory)
+ * @example
+ * ```ts
+ * import { calloc, free, view } from "pagerun";
+ *
+ * const ptr = calloc(10, 4);
+ * console.assert(view(ptr, 40).every((byte) => byte === 0));
+ * free(ptr);
+ * ```
+ */
+export function calloc(count: number | bigint, size: number | bigint = 1): bigint {
+  numbers[0] = sizeFrom(count, "count");
+  numbers[1] = sizeFrom(size, "size");
+  callCalloc();
+  if (halves[0] === 0 && halves[1] === 0) throw outOfMemory("calloc", BigInt(count) * BigInt(size));
+  return pointers[0]!;
+}
+
+/**
+ * Resizes a block, in place where that can be, and keeps its content up to the smaller of both sizes.
+ * As in C, `realloc(0n, size)` is `malloc(size)`, and `realloc(ptr, 0)` frees the block and returns 0n.
+ *
+ * Views of a block that has moved end with it: make them anew from the returned address.
+ *
+ * Cost: O(bytes) where the block moves; the largest blocks are moved by the kernel without a copy. Any thread.
+ *
+ * @param ptr - a live block, or 0n.
+ * @param size - bytes, as for `malloc`.
+ * @returns the block's address, which may be a new one; the old one is then free.
+ * @throws PagerunError ERR_INVALID_ARGUMENT, ERR_OUT_OF_MEMORY (the block is as it was), ERR_DOUBLE_FREE,
+ * ERR_INTERIOR_POINTER, ERR_FOREIGN_POINTER
+ * @example
+ * ```ts
+ * import { free, malloc, realloc, view } from "pagerun";
+ *
+ * let ptr = malloc(16);
+ * view(ptr, 16).fill(7);
+ * ptr = realloc(ptr, 100_000);
+ * console.assert(view(ptr, 16).every((byte) => byte === 7));
+ * free(ptr);
+ * ```
+ */
+export function realloc(ptr: bigint, size: number | bigint): bigint {
+  const bytes = sizeFrom(size, "size");
+  post(ptr, "realloc");
+  if (ptr === 0n) return malloc(size);
+  if (bytes === 0) {
+    free(ptr);
+    return 0n;
+  }
+  numbers[1] = bytes;
+  const misuse = callRealloc();
+  if (misuse !== undefined) throw misuseError("realloc", ptr, misuse);
+  const resized = granted("realloc", size);
+  if (resized === ptr) blockResized(ptr);
+  else blockFreed(ptr);
+  return resized;
+}
+
+/**
+ * Allocates a block whose address is a multiple of `alignment`. Its content is not defined.
+ * Alignments of 1, 2, 4 and 8 give the smallest blocks: `alignedAlloc(4, 4)` takes four bytes.
+ *
+ * Cost: as `malloc`. Any thread.
+ *
+ * @param alignment - a power of two, as a number or a bigint.
+ * @param size - bytes, as for `malloc`; need not be a multiple of the alignment.
+ * @returns the block's address.
+ * @throws PagerunError ERR_INVALID_ARGUMENT, ERR_OUT_OF_MEMORY
+ * @example
+ * ```ts
+ * import { alignedAlloc, free } from "pagerun";
+ *
+ * const ptr = alignedAlloc(4096, 10_000);
+ * console.assert(ptr % 4096n === 0n);
+ * free(ptr);
+ * ```
+ */
+export function alignedAlloc(alignment: number | bigint, size: number | bigint): bigint {
+  numbers[0] = alignmentFrom(alignment);
+  numbers[1] = sizeFrom(size, "size");
+  callAlignedAlloc();
+  return granted("alignedAlloc", size);
+}
+
+/**
+ * Frees a block. `free(0n)` does nothing, as in C.
+ *
+ * A pointer that is no live block is refused with an error, and nothing has changed. Views of the block must not be
+ * used any more: they show what the memory holds next, or have length 0 where the block had memory of its own.
+ *
+ * Cost: O(1); a lock where the last block of a page goes. Any thread, also another one than the block came from.
+ *
+ * @param ptr - a live block, or 0n.
+ * @throws PagerunError ERR_INVALID_ARGUMENT, ERR_DOUBLE_FREE, ERR_INTERIOR_POINTER, ERR_FOREIGN_POINTER
+ * @example
+ * ```ts
+ * import { free, malloc } from "pagerun";
+ *
+ * const ptr = malloc(100);
+ * free(ptr);
+ * ```
+ */
+export function free(ptr: bigint): void {
+  post(ptr, "free");
+  const misuse = callFree();
+  if (misuse !== undefined) throw misuseError("free", ptr, misuse);
+  blockFreed(ptr);
+}
+
+/**
+ * Tells how many bytes of a block may be used: at least those that were asked for. 0 for 0n.
+ *
+ * Cost: O(1), a lock for the largest blocks. Any thread.
+ *
+ * @param ptr - a live block, or 0n.
+ * @returns bytes.
+ * @throws PagerunError ERR_INVALID_ARGUMENT, ERR_DOUBLE_FREE, ERR_INTERIOR_POINTER, ERR_FOREIGN_POINTER
+ * @example
+ * ```ts
+ * import { free, malloc, usableSize } from "pagerun";
+ *
+ * const ptr = malloc(100);
+ * console.assert(usableSize(ptr) >= 100);
+ * free(ptr);
+ * ```
+ */
+export function usableSize(ptr: bigint): number {
+  post(ptr, "usableSize");
+  if (ptr === 0n) return 0;
+  const misuse = callLocate();
+  if (misuse !== undefined) throw misuseError("usableSize", ptr, misuse);
+  return numbers[1]!;
+}

@@ -1,0 +1,17 @@
+// The public interface of pagerun. Owns the list of names and nothing else.
+export { type Capabilities, capabilities } from "./capabilities.js";
+export { PagerunError, type PagerunErrorCode, type PagerunErrorOf, type PagerunFailures } from "./errors.js";
+export { alignedAlloc, calloc, free, malloc, realloc, usableSize } from "./heap.js";
+export {
+  type ArenaSnapshot,
+  type MappingSnapshot,
+  type MemoryStats,
+  memoryStats,
+  type PageSnapshot,
+  type RunSnapshot,
+  type Snapshot,
+  snapshot,
+  type Verdict,
+  verify,
+} from "./report.js";
+export { copyIn, copyOut, view } from "./view.js";

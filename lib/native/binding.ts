@@ -1,0 +1,99 @@
+// The addon as TypeScript sees it, and the mailbox through which its plain functions are called.
+// Owns the types of the border; what the functions mean to users is lib/heap.ts and its neighbours.
+// Thread rule: one copy for each thread, loaded when the package is.
+//
+// A plain function takes its parameters from words 0, 1, 2 of the mailbox, in the order that its comment names, and
+// leaves its results there likewise: pointers through `pointers`, quantities through `numbers`. Modules keep functions and
+// words in constants of their own: the compiler folds these, but not an import or a property.
+import { loadAddon } from "./loader.cjs";
+
+/** A caller's error with a pointer, as the addon numbers it; undefined where there was none. */
+export type MisuseNumber = number | undefined;
+
+/** A free-standing copy of the core's totals, all in bytes but the counts. */
+export interface NativeTotals {
+  reservedBytes: number;
+  committedBytes: number;
+  metadataBytes: number;
+  liveBlocks: number;
+  liveBytes: number;
+  freeRunBytes: number;
+  mappingBytes: number;
+  arenas: number;
+}
+
+export interface NativeSnapshot {
+  totals: NativeTotals;
+  arenas: { id: number; state: number; pages: number; liveBlocks: number; liveBytes: number }[];
+  pages: {
+    address: bigint;
+    isBucket: boolean;
+    arena: number;
+    sizeClass: number;
+    blockBytes: number;
+    pages: number;
+    capacity: number;
+    used: number;
+    remote: number;
+    bitmapWord: number;
+  }[];
+  runs: { address: bigint; pages: number; dirty: boolean }[];
+  mappings: { address: bigint; bytes: number }[];
+  bitmapWords: BigUint64Array;
+}
+
+export interface Binding {
+  readonly mailbox: ArrayBuffer;
+  readonly misuse: { readonly doubleFree: number; readonly interiorPointer: number; readonly foreignPointer: number };
+  /** True when the core of a preloaded libpagerun.so is used. */
+  readonly isPreloaded: boolean;
+  readonly hasExternalBuffers: boolean;
+  /** Length of the ArrayBuffers that views are made over; such a stretch starts at a multiple of it. */
+  readonly stretchBytes: number;
+
+  /** In: bytes. Out: the block or 0. */
+  malloc(): void;
+  /** In: count, bytes of each. Out: the block or 0. */
+  calloc(): void;
+  /** In: alignment, bytes. Out: the block or 0. */
+  alignedAlloc(): void;
+  /** In: the block, bytes. Out: the block or 0. */
+  realloc(): MisuseNumber;
+  /** In: the block. */
+  free(): MisuseNumber;
+  /** In: a pointer. Out, all as numbers: start of the block that holds it, its usable bytes, 1 for a mapping. */
+  locate(): MisuseNumber;
+
+  /** In: a pointer into a live block that has no mapping of its own. The buffer covers the pointer's whole stretch. */
+  stretchBuffer(): ArrayBuffer | undefined;
+  /** In: a pointer into a live block, bytes that end in the same block. */
+  blockBuffer(): ArrayBuffer | undefined;
+  detach(buffer: ArrayBuffer): void;
+
+  /** In: a pointer into a live block. Undefined when it ends before the bytes do: nothing was copied. Out: their number. */
+  copyIn(bytes: Uint8Array): true | undefined;
+  copyOut(bytes: Uint8Array): true | undefined;
+
+  /** Undefined when every invariant holds. */
+  verify(): { invariant: string; address: bigint } | undefined;
+  memoryTotals(): NativeTotals;
+  snapshot(): NativeSnapshot | undefined;
+
+  failSystemCall(n: number): void;
+  systemCalls(): number;
+
+  libcMalloc(size: number): bigint;
+  libcCalloc(count: number, size: number): bigint;
+  libcRealloc(ptr: bigint, size: number): bigint;
+  libcFree(ptr: bigint): void;
+}
+
+export const binding = loadAddon() as Binding;
+
+/** The words of the mailbox. Little endian, as every machine that this runs on. */
+export const mailbox = {
+  pointers: new BigUint64Array(binding.mailbox),
+  numbers: new Float64Array(binding.mailbox),
+  /** Each word in two halves: 0 and 1 are word 0. */
+  halves: new Uint32Array(binding.mailbox),
+} as const;

@@ -1,0 +1,79 @@
+// Finds pagerun.node and loads it. Owns where it is looked for and what is said when it is not there.
+// Thread rule: each thread loads it for itself; the shared library behind it is one for the process.
+//
+// This file is CommonJS in both builds of the package, because `__dirname` says where the package is installed and
+// `import.meta`, its ESM twin, does not compile for CommonJS. In a bundle neither helps: then the package is looked up
+// from the current directory.
+import { existsSync, readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { dirname, isAbsolute, join } from "node:path";
+
+const packageName = "pagerun";
+const builtPath = join("build", "Release", "pagerun.node");
+
+/** The folder of this file, or undefined inside an ESM bundle. */
+function ownFolder(): string | undefined {
+  return typeof __dirname === "string" ? __dirname : undefined;
+}
+
+function isPackageRoot(folder: string): boolean {
+  const manifest = join(folder, "package.json");
+  if (!existsSync(manifest)) return false;
+  try {
+    return JSON.parse(readFileSync(manifest, "utf8")).name === packageName;
+  } catch {
+    return false;
+  }
+}
+
+/** The package's root at or above `folder`, or undefined. */
+function rootAbove(folder: string): string | undefined {
+  for (let at = folder; ; at = dirname(at)) {
+    if (isPackageRoot(at)) return at;
+    if (at === dirname(at)) return undefined;
+  }
+}
+
+/** The root of the package as a program in the current directory would find it, or undefined. */
+function rootFromCurrentFolder(): string | undefined {
+  try {
+    return dirname(createRequire(join(process.cwd(), "program.js")).resolve(`${packageName}/package.json`));
+  } catch {
+    return undefined;
+  }
+}
+
+/** Where pagerun.node may be, best first. PAGERUN_NODE_PATH rules out every other place. */
+function places(): string[] {
+  const chosen = process.env.PAGERUN_NODE_PATH;
+  if (chosen !== undefined && chosen !== "") {
+    if (isAbsolute(chosen)) return [chosen];
+    throw new Error(`Expected an absolute path for PAGERUN_NODE_PATH but received ${JSON.stringify(chosen)}`);
+  }
+  const own = ownFolder();
+  const roots = [own === undefined ? undefined : rootAbove(own), rootFromCurrentFolder()];
+  return [...new Set(roots.filter((root) => root !== undefined).map((root) => join(root, builtPath)))];
+}
+
+function loadFailure(looked: string[], cause: unknown): Error {
+  const where = looked.length === 0 ? "its package was not found" : `looked for ${looked.join(" and ")}`;
+  const reason = cause === undefined ? "" : `: ${cause instanceof Error ? cause.message : String(cause)}`;
+  return new Error(
+    `pagerun cannot load its native addon (${where})${reason}. ` +
+      `Run "npm rebuild ${packageName}" to build it; it needs a C++20 compiler. ` +
+      "In a bundle, keep pagerun external or set PAGERUN_NODE_PATH to the path of pagerun.node.",
+    cause === undefined ? undefined : { cause },
+  );
+}
+
+/** Loads pagerun.node for the calling thread. Throws an error that says what to do when it cannot be loaded. */
+export function loadAddon(): unknown {
+  const looked = places();
+  const path = looked.find((place) => existsSync(place));
+  if (path === undefined) throw loadFailure(looked, undefined);
+  try {
+    return createRequire(path)(path);
+  } catch (cause) {
+    throw loadFailure([path], cause);
+  }
+}
