@@ -172,7 +172,7 @@ Misuse deallocate_slow(void* ptr) {
 
 void* allocate(size_t bytes) { return allocate_fast(bytes); }
 
-Misuse deallocate(void* ptr) { return deallocate_fast(ptr) ? Misuse::kNone : deallocate_slow(ptr); }
+Misuse deallocate(void* ptr) { return deallocate_fast(offset_of(ptr)) ? Misuse::kNone : deallocate_slow(ptr); }
 
 void* allocate_zeroed(size_t count, size_t bytes) {
   size_t total = 0;

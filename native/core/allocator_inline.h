@@ -26,21 +26,23 @@ inline void* allocate_fast(size_t bytes) {
   Arena* arena = current_arena;
   if (bytes > kMaxDirectBytes) [[unlikely]]
     return Slow::beyond(arena, bytes);
-  auto* bucket = reinterpret_cast<Bucket*>(reinterpret_cast<char*>(arena) +
-                                           arena->direct[(bytes + kDirectUnit - 1) / kDirectUnit]);
+  auto* bucket = reinterpret_cast<Bucket*>(reinterpret_cast<char*>(arena) + arena->direct[bytes]);
   uint64_t word = *bucket->word;
   if (word == 0) [[unlikely]]
     return Slow::refill(arena, bucket);
   return bucket_take(bucket, word);
 }
 
-/// True when `ptr` was a live block of the calling thread's own arena in the first page of its bucket page, and is free
-/// now; false, with nothing changed, in every other case.
-inline bool deallocate_fast(void* ptr) {
-  size_t offset = static_cast<size_t>(static_cast<char*>(ptr) - load_shared(primary_region.base));
-  if (offset >= load_shared(primary_region.committed_bytes)) [[unlikely]]
+/// Distance of `ptr` from the primary region's first byte, and back; any address has one, modulo 2^64.
+inline size_t offset_of(const void* ptr) { return reinterpret_cast<uintptr_t>(ptr) - load_shared(primary_base); }
+inline void* ptr_at(size_t offset) { return reinterpret_cast<void*>(load_shared(primary_base) + offset); }
+
+/// True when the offset's address was a live block of the calling thread's own arena in the first page of its bucket
+/// page, and is free now; false, with nothing changed, in every other case.
+inline bool deallocate_fast(size_t offset) {
+  if (offset >= load_shared(primary_committed_bytes)) [[unlikely]]
     return false;
-  PageHeader* page = load_shared(primary_region.headers) + offset / kPageBytes;
+  PageHeader* page = load_shared(primary_headers) + offset / kPageBytes;
   Arena* arena = current_arena;
   if (load_shared(page->owner) != arena) [[unlikely]]
     return false;
@@ -48,12 +50,12 @@ inline bool deallocate_fast(void* ptr) {
   if (static_cast<uint32_t>(product) >= load_shared(page->start_limit)) [[unlikely]]
     return false;
   auto index = static_cast<uint32_t>(product >> 32);
-  uint64_t* word_at = &page->free_bits[word_of(index)];
-  uint64_t word = *word_at;
+  uint64_t* free_bits = page->free_bits;
+  uint64_t word = free_bits[word_of(index)];
   if (set_bit(word, index)) [[unlikely]]
     return false;
-  // From here ptr is a live block of this arena.
-  store_owned(*word_at, word);
+  // From here the offset is that of a live block of this arena.
+  store_owned(free_bits[word_of(index)], word);
   page_count_free(arena, page, word_of(index));
   return true;
 }

@@ -46,7 +46,6 @@
 namespace pagerun {
 
 constexpr size_t kMaxDirectBytes = 1024;  // sizes up to here find their bucket by one look-up
-constexpr size_t kDirectUnit = kMaxAlignBytes;
 
 enum class ArenaState : uint32_t {
   kActive = 1,     // a thread owns it
@@ -68,9 +67,9 @@ struct Arena {
   /// Buckets of every class without a page, and the look-up table; id, state and links are set by whoever makes it.
   constexpr Arena();
 
-  uint16_t direct[kMaxDirectBytes / kDirectUnit + 1];  // (bytes + 15) / 16 -> offset of its bucket in the arena
-  uint64_t id;                                         // never 0, never reused for another arena
-  uint64_t page_count;                                 // bucket pages owned
+  uint16_t direct[kMaxDirectBytes + 1];                            // bytes -> offset of its bucket in the arena
+  uint64_t id;                                                     // never 0, never reused for another arena
+  uint64_t page_count;                                             // bucket pages owned
   alignas(kCacheLineBytes) std::atomic<PageHeader*> remote_pages;  // pages to drain, linked by remote_next
   std::atomic<ArenaState> state;
   Arena* next;            // of all arenas, for ever
@@ -95,9 +94,8 @@ constexpr Arena::Arena()
     buckets[c].block_bytes = static_cast<uint32_t>(class_bytes(c));
     buckets[c].size_class = c;
   }
-  for (size_t i = 0; i <= kMaxDirectBytes / kDirectUnit; i++) {
-    direct[i] =
-        static_cast<uint16_t>(offsetof(Arena, buckets) + sizeof(Bucket) * class_of(i * kDirectUnit, kDirectUnit));
+  for (size_t bytes = 0; bytes <= kMaxDirectBytes; bytes++) {
+    direct[bytes] = static_cast<uint16_t>(offsetof(Arena, buckets) + sizeof(Bucket) * class_of(bytes, kMaxAlignBytes));
   }
 }
 

@@ -6,7 +6,9 @@
 namespace pagerun {
 
 RegionTable region_table;
-PrimaryRegion primary_region;
+uintptr_t primary_base = 0;
+size_t primary_committed_bytes = 0;
+PageHeader* primary_headers = nullptr;
 
 namespace {
 
@@ -39,11 +41,11 @@ char* reserve_aligned(size_t bytes) {
 }
 
 void primary_publish(const Region& region) {
-  store_relaxed(primary_region.base, region.base);
-  store_relaxed(primary_region.headers, region.headers);
+  store_relaxed(primary_base, reinterpret_cast<uintptr_t>(region.base));
+  store_relaxed(primary_headers, region.headers);
   size_t committed_bytes = region.committed_bytes.load(std::memory_order_relaxed);
   // release: pairs with nothing, only keeps this store behind the two above
-  __atomic_store_n(&primary_region.committed_bytes, committed_bytes, __ATOMIC_RELEASE);
+  __atomic_store_n(&primary_committed_bytes, committed_bytes, __ATOMIC_RELEASE);
 }
 
 }  // namespace

@@ -91,15 +91,12 @@ struct RegionTable {
 
 extern RegionTable region_table;
 
-/// What the fast path of free needs of regions[0], as plain words: written under the run list's lock, base and headers
-/// before committed_bytes. A thread that still sees an older committed_bytes takes the slow path, which looks properly.
-struct PrimaryRegion {
-  char* base = nullptr;
-  size_t committed_bytes = 0;
-  PageHeader* headers = nullptr;
-};
-
-extern PrimaryRegion primary_region;
+/// What the fast path of free needs of regions[0], as plain words: written under the run list's lock, the committed
+/// length last. A thread that still sees an older length takes the slow path, which looks properly. (Said to be hidden,
+/// they are operands of instructions; a declaration alone would have their addresses loaded first.)
+extern uintptr_t primary_base [[gnu::visibility("hidden")]];
+extern size_t primary_committed_bytes [[gnu::visibility("hidden")]];
+extern PageHeader* primary_headers [[gnu::visibility("hidden")]];
 
 /// The region whose committed part holds `ptr`, or null.
 Region* region_of(const void* ptr);

@@ -46,7 +46,9 @@ struct ErrnoSlowPath {
   misuse_abort(misuse, call, ptr, block);
 }
 
-[[gnu::noinline]] void free_slow(void* ptr) {
+// Takes the offset, so that the fast path need not keep the pointer beside it.
+[[gnu::noinline]] void free_slow(size_t offset) {
+  void* ptr = ptr_at(offset);
   Misuse misuse = deallocate_slow(ptr);
   if (misuse != Misuse::kNone) stop(misuse, "free", ptr);
 }
@@ -75,8 +77,9 @@ PAGERUN_EXPORT const CoreApi* pagerun_core_api() { return core_api_own(); }
 PAGERUN_EXPORT void* malloc(size_t bytes) { return allocate_fast<ErrnoSlowPath>(bytes); }
 
 PAGERUN_EXPORT void free(void* ptr) {
-  if (!deallocate_fast(ptr)) [[unlikely]]
-    free_slow(ptr);
+  size_t offset = offset_of(ptr);
+  if (!deallocate_fast(offset)) [[unlikely]]
+    free_slow(offset);
 }
 
 PAGERUN_EXPORT void* calloc(size_t count, size_t bytes) { return with_errno(allocate_zeroed(count, bytes)); }
