@@ -6,6 +6,8 @@ import { defineConfig } from "vitest/config";
 const entry = process.env.PAGERUN_TEST_DIST === "1" ? "./dist/esm/index.js" : "./lib/index.ts";
 
 export default defineConfig({
+  // Vite leaves .cts alone otherwise.
+  oxc: { include: /\.[cm]?ts$/ },
   test: {
     include: ["test/**/*.test.ts"],
     alias: { pagerun: fileURLToPath(new URL(entry, import.meta.url)) },
