@@ -26,102 +26,107 @@ interface WeakMemoryBuffer {
 /** The longest ArrayBuffer, and so the longest view, of this runtime. */
 export const maxBufferBytes = constants.MAX_LENGTH;
 
-const { stretchBytes } = binding;
+const { stretchBytes, stretchBuffer: newStretchBuffer, blockBuffer: callBlockBuffer } = binding;
 const { pointers, numbers } = mailbox;
-const stretchBuffers = new Map<number, MemoryBuffer>();
+
+/** By the first address of the stretch. */
+const stretchBuffers = new Map<number, ArrayBuffer>();
+/** By the first address of the block. */
 const blockBuffers = new Map<number, WeakMemoryBuffer[]>();
 
-/** Forgets the block buffers of a block when the last of them has been collected. */
+/** Forgets the buffers of a block when the last of them has been collected. */
 const collected = new FinalizationRegistry<number>((start) => {
   const buffers = blockBuffers.get(start)?.filter(({ reference }) => reference.deref() !== undefined);
   if (buffers?.length === 0) blockBuffers.delete(start);
   else if (buffers !== undefined) blockBuffers.set(start, buffers);
 });
 
-function isWhole({ start, end, buffer }: MemoryBuffer): boolean {
-  return buffer.byteLength === end - start;
+/** The stretch and buffer of the last view: the next one is likely to be there too. */
+let lastStretch = 0;
+let lastBuffer = new ArrayBuffer(0);
+
+/**
+ * The ArrayBuffer over the stretch that has all of a live block; undefined where the runtime refuses to make one, or the
+ * block is gone. O(1), and no more than a comparison for the stretch that was asked for last.
+ */
+export function stretchBuffer(place: Place): ArrayBuffer | undefined {
+  if (place.stretch === lastStretch && lastBuffer.byteLength !== 0) return lastBuffer;
+  return stretchBufferSlow(place);
 }
 
-function stretchStart(address: number): number {
-  return address - (address % stretchBytes);
+function stretchBufferSlow({ stretch, start }: Place): ArrayBuffer | undefined {
+  let buffer = stretchBuffers.get(stretch);
+  // A program can take the memory away from a buffer, by transfer() for example.
+  if (buffer?.byteLength !== stretchBytes) {
+    pointers[0] = BigInt(start);
+    buffer = newStretchBuffer();
+    if (buffer === undefined) return undefined;
+    stretchBuffers.set(stretch, buffer);
+  }
+  lastStretch = stretch;
+  lastBuffer = buffer;
+  return buffer;
 }
 
-function stretchBuffer(address: number): MemoryBuffer | undefined {
-  const start = stretchStart(address);
-  const known = stretchBuffers.get(start);
-  // A program can take the memory away from a buffer: transfer() does, for example.
-  if (known !== undefined && isWhole(known)) return known;
-  pointers[0] = BigInt(address);
-  const buffer = binding.stretchBuffer();
-  if (buffer === undefined) return undefined;
-  const made = { start, end: start + stretchBytes, buffer };
-  stretchBuffers.set(start, made);
-  return made;
-}
-
-function knownBlockBuffer(place: Place, from: number, to: number): MemoryBuffer | undefined {
-  const blockEnd = place.start + place.usableBytes;
+function knownBlockBuffer(place: Place, to: number): MemoryBuffer | undefined {
   for (const { start, end, reference } of blockBuffers.get(place.start) ?? []) {
-    if (start > from || end < to || end > blockEnd) continue;
+    if (start > place.address || end < to || end > place.end) continue;
     const buffer = reference.deref();
-    if (buffer !== undefined && isWhole({ start, end, buffer })) return { start, end, buffer };
+    if (buffer !== undefined && buffer.byteLength === end - start) return { start, end, buffer };
   }
   return undefined;
 }
 
-/** What a new buffer shall cover: the block, or of a block too long for one, a part that has `from` to `to`. */
-function rangeAround(place: Place, from: number, to: number): { start: number; end: number } {
-  const blockEnd = place.start + place.usableBytes;
+/** What a new buffer shall cover: the block, or of a block too long for one, a part that has the bytes wanted. */
+function rangeFor(place: Place, to: number): { start: number; end: number } {
+  if (place.end - place.start <= maxBufferBytes) return place;
   const step = maxBufferBytes / 2;
-  const start = place.usableBytes <= maxBufferBytes ? place.start : from - ((from - place.start) % step);
-  const end = Math.min(start + maxBufferBytes, blockEnd);
-  return end >= to ? { start, end } : { start: from, end: Math.min(from + maxBufferBytes, blockEnd) };
+  const start = place.address - ((place.address - place.start) % step);
+  const end = Math.min(start + maxBufferBytes, place.end);
+  return end >= to
+    ? { start, end }
+    : { start: place.address, end: Math.min(place.address + maxBufferBytes, place.end) };
 }
 
-function newBlockBuffer(place: Place, from: number, to: number): MemoryBuffer | undefined {
-  const { start, end } = rangeAround(place, from, to);
+function newBlockBuffer(place: Place, to: number): MemoryBuffer | undefined {
+  const { start, end } = rangeFor(place, to);
   pointers[0] = BigInt(start);
   numbers[1] = end - start;
-  const buffer = binding.blockBuffer();
+  const buffer = callBlockBuffer();
   if (buffer === undefined) return undefined;
-  blockBuffers.set(place.start, [
-    ...(blockBuffers.get(place.start) ?? []),
-    { start, end, reference: new WeakRef(buffer) },
-  ]);
+  const made = { start, end, reference: new WeakRef(buffer) };
+  blockBuffers.set(place.start, [...(blockBuffers.get(place.start) ?? []), made]);
   collected.register(buffer, place.start);
   return { start, end, buffer };
 }
 
 /**
- * An ArrayBuffer that has all addresses from `from` to `to` (not included) of a live block; undefined where the runtime
- * refuses to make it. O(1) for what was made before.
+ * An ArrayBuffer that has all addresses from `place.address` to `to` (not included) of a live block that is not all in
+ * one stretch; undefined where the runtime refuses to make one, or the block is gone. O(1) for what was made before.
  */
-export function bufferOver(place: Place, from: number, to: number): MemoryBuffer | undefined {
-  const last = place.start + place.usableBytes - 1;
-  if (!place.hasOwnMapping && stretchStart(place.start) === stretchStart(last)) return stretchBuffer(from);
-  return knownBlockBuffer(place, from, to) ?? newBlockBuffer(place, from, to);
+export function blockBuffer(place: Place, to: number): MemoryBuffer | undefined {
+  return knownBlockBuffer(place, to) ?? newBlockBuffer(place, to);
 }
 
-/** Ends the views over block buffers that reach beyond the first `keepBytes` of the block at `ptr`. */
-function endViews(ptr: bigint, keepBytes: number): void {
-  const start = Number(ptr);
+/** Ends the views over block buffers that reach beyond address `keepTo`. */
+function endViews(start: number, keepTo: number): void {
   const buffers = blockBuffers.get(start);
   if (buffers === undefined) return;
-  const kept = buffers.filter(({ end }) => end - start <= keepBytes);
   for (const { end, reference } of buffers) {
-    const buffer = end - start > keepBytes ? reference.deref() : undefined;
+    const buffer = end > keepTo ? reference.deref() : undefined;
     if (buffer !== undefined) binding.detach(buffer);
   }
+  const kept = buffers.filter(({ end }) => end <= keepTo);
   if (kept.length > 0) blockBuffers.set(start, kept);
   else blockBuffers.delete(start);
 }
 
 /** To be called when the block at `ptr` has been freed, or has moved away. */
 export function blockFreed(ptr: bigint): void {
-  if (blockBuffers.size > 0) endViews(ptr, 0);
+  if (blockBuffers.size > 0) endViews(Number(ptr), 0);
 }
 
 /** To be called when the block at `ptr` has been given another size in place. */
 export function blockResized(ptr: bigint): void {
-  if (blockBuffers.size > 0) endViews(ptr, placeOf(ptr)?.usableBytes ?? 0);
+  if (blockBuffers.size > 0) endViews(Number(ptr), placeOf(ptr)?.end ?? 0);
 }

@@ -5,21 +5,25 @@ import { binding, mailbox } from "./native/binding.js";
 const { locate: callLocate, misuse: misuseNumbers } = binding;
 const { pointers, numbers } = mailbox;
 
-/** The live block that a pointer points into. */
+/** Where a pointer points, in numbers: addresses are below 2 ** 53. */
 export interface Place {
-  /** First address of the block. Addresses are below 2 ** 53, so that a number holds them exactly. */
+  /** First address of the live block that holds the pointer. */
   readonly start: number;
-  readonly usableBytes: number;
-  readonly hasOwnMapping: boolean;
+  /** Address behind its last usable byte. */
+  readonly end: number;
+  /** The pointer. */
+  readonly address: number;
+  /** First address of the stretch that has all of the block; 0 when it is not all in one. */
+  readonly stretch: number;
 }
 
-/** The live block that `ptr`, a checked pointer, points into, or undefined. O(1), a lock for the largest blocks. */
+/** Where `ptr`, a checked pointer, points; undefined when it is in no live block. O(1), a lock for the largest blocks. */
 export function placeOf(ptr: bigint): Place | undefined {
   pointers[0] = ptr;
   callLocate();
   const start = numbers[0]!;
   if (start === 0) return undefined;
-  return { start, usableBytes: numbers[1]!, hasOwnMapping: numbers[2] !== 0 };
+  return { start, end: start + numbers[1]!, address: numbers[2]!, stretch: numbers[3]! };
 }
 
 /** The error for what the core says of `ptr`. */

@@ -2,32 +2,29 @@
 // Thread rule: any thread, also for blocks of other threads; two threads that write the same bytes race, as in C.
 import { types } from "node:util";
 import { checkPointer, sizeFrom } from "./arguments.js";
-import { bufferOver, maxBufferBytes } from "./buffers.js";
+import { blockBuffer, maxBufferBytes, stretchBuffer } from "./buffers.js";
 import { capabilities } from "./capabilities.js";
 import { externalViewsUnsupported, foreignPointer, invalidArgument, outOfBounds, outOfMemory } from "./errors.js";
 import { type Place, placeOf } from "./misuse.js";
 import { binding, mailbox } from "./native/binding.js";
 
+const { externalViews } = capabilities;
 const { pointers, numbers } = mailbox;
-
-/** Bytes that the live block which holds `ptr` has from there on. */
-function availableAt(ptr: bigint, place: Place): number {
-  return place.start + place.usableBytes - Number(ptr);
-}
 
 /** The error for `length` bytes that do not lie in one live block. */
 function boundsError(call: string, ptr: bigint, length: number): Error {
+  const place = placeOf(ptr);
+  if (place !== undefined) return outOfBounds(call, ptr, length, place.end - place.address);
   pointers[0] = ptr;
   if (binding.locate() === binding.misuse.foreignPointer) return foreignPointer(call, ptr);
-  const place = placeOf(ptr);
-  return outOfBounds(call, ptr, length, place === undefined ? undefined : availableAt(ptr, place));
+  return outOfBounds(call, ptr, length, undefined);
 }
 
-/** The live block that holds `length` bytes from `ptr` on, which one typed array can have; else throws. */
+/** Where `ptr` points, with `length` bytes from there on in the same live block; else throws. */
 function placeFor(call: string, ptr: bigint, length: number): Place {
   checkPointer(ptr, call);
   const place = placeOf(ptr);
-  if (place === undefined || length > availableAt(ptr, place)) throw boundsError(call, ptr, length);
+  if (place === undefined || length > place.end - place.address) throw boundsError(call, ptr, length);
   if (length <= maxBufferBytes) return place;
   throw invalidArgument("length", `at most ${maxBufferBytes} bytes, the longest typed array of this runtime,`, length);
 }
@@ -61,10 +58,22 @@ function placeFor(call: string, ptr: bigint, length: number): Place {
 export function view(ptr: bigint, length: number | bigint): Uint8Array {
   const bytes = sizeFrom(length, "length");
   const place = placeFor("view", ptr, bytes);
-  const from = Number(ptr);
-  const memory = capabilities.externalViews ? bufferOver(place, from, from + bytes) : undefined;
-  if (memory === undefined) throw externalViewsUnsupported("view", ptr, bytes);
-  return new Uint8Array(memory.buffer, from - memory.start, bytes);
+  if (!externalViews) throw externalViewsUnsupported("view", ptr, bytes);
+  if (place.stretch === 0) return viewOfBlock(ptr, bytes, place);
+  const buffer = stretchBuffer(place) ?? refuseView(ptr, bytes);
+  return new Uint8Array(buffer, place.address - place.stretch, bytes);
+}
+
+/** A view of a block that is not all in one stretch. */
+function viewOfBlock(ptr: bigint, length: number, place: Place): Uint8Array {
+  const { buffer, start } = blockBuffer(place, place.address + length) ?? refuseView(ptr, length);
+  return new Uint8Array(buffer, place.address - start, length);
+}
+
+/** There is no buffer: the block is gone, freed by another thread at this moment, or the runtime makes none. */
+function refuseView(ptr: bigint, length: number): never {
+  placeFor("view", ptr, length);
+  throw externalViewsUnsupported("view", ptr, length);
 }
 
 /** The bytes that a value stands for, without a copy. No code of the value decides what memory that is. */

@@ -61,10 +61,13 @@ export interface Binding {
   realloc(): MisuseNumber;
   /** In: the block. */
   free(): MisuseNumber;
-  /** In: a pointer. Out, all as numbers: start of the block that holds it, its usable bytes, 1 for a mapping. */
+  /**
+   * In: a pointer. Out, all as numbers: the first address of the live block that holds it (0: there is none, and nothing
+   * more is said), its usable bytes, the pointer, and the first address of the stretch that has all of the block (0: none).
+   */
   locate(): MisuseNumber;
 
-  /** In: a pointer into a live block that has no mapping of its own. The buffer covers the pointer's whole stretch. */
+  /** In: a pointer into a live block of a region. The buffer covers the stretch that holds the pointer. */
   stretchBuffer(): ArrayBuffer | undefined;
   /** In: a pointer into a live block, bytes that end in the same block. */
   blockBuffer(): ArrayBuffer | undefined;

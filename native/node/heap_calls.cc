@@ -48,16 +48,28 @@ napi_value call_free(napi_env env, napi_callback_info info) {
   return misuse_value(env, environment->core->deallocate(pointer_of(environment->mailbox[0])));
 }
 
-// In: any pointer. Out, where it points into a live block: the block's first address, its usable bytes, and 1 when it
-// has a mapping of its own, else 0. Where it does not: 0, 0, 0.
+// The stretch that has all of a block, as its first address; 0 when there is none.
+double stretch_of(const Block& block, uint64_t stretch_bytes) {
+  auto start = reinterpret_cast<uint64_t>(block.start);
+  uint64_t stretch = start / stretch_bytes;
+  if (is_mapping(block) || (start + block.usable_bytes - 1) / stretch_bytes != stretch) return 0;
+  return static_cast<double>(stretch * stretch_bytes);
+}
+
+// In: any pointer. Out, all as quantities, where it points into a live block: the block's first address, its usable
+// bytes, the pointer itself, and the first address of the stretch that has all of the block (0: there is none). Where
+// it does not: 0.
 napi_value call_locate(napi_env env, napi_callback_info info) {
   Environment* environment = environment_of(env, info);
   MailboxWord* mailbox = environment->mailbox;
+  const void* ptr = pointer_of(mailbox[0]);
   Block block;
-  Misuse misuse = environment->core->locate(pointer_of(mailbox[0]), &block);
+  Misuse misuse = environment->core->locate(ptr, &block);
   mailbox[0].number = number_of(block.start);
+  if (block.start == nullptr) return misuse_value(env, misuse);
   mailbox[1].number = static_cast<double>(block.usable_bytes);
-  mailbox[2].number = is_mapping(block) ? 1 : 0;
+  mailbox[2].number = number_of(ptr);
+  mailbox[3].number = stretch_of(block, environment->core->stretch_bytes);
   return misuse_value(env, misuse);
 }
 
