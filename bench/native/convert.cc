@@ -190,27 +190,33 @@ std::string find_source(const char* source) {
   return S_ISDIR(status.st_mode) ? find_largest(source) : std::string(source);
 }
 
-/// The arguments with a space between them, each cut to the last part of its path: a trace is no place for directories.
+/// A word of a command, cut to the last part of its path: `--out=/a/b` becomes `--out=b`.
+std::string without_directories(std::string word) {
+  while (word.size() > 1 && word.back() == '/') word.pop_back();
+  size_t slash = word.rfind('/');
+  if (slash == std::string::npos) return word;
+  size_t equals = word.find('=');
+  std::string kept = equals < slash ? word.substr(0, equals + 1) : std::string();
+  return kept + word.substr(slash + 1);
+}
+
+/// The recorded command on one line: a trace is no place for directories.
 std::string command_of(const RawHeader* header) {
   constexpr size_t kMaxBytes = 200;
-  std::string command;
   size_t size = header->command_bytes < sizeof header->command ? header->command_bytes : sizeof header->command;
-  for (size_t start = 0; start < size;) {
-    std::string argument(header->command + start, strnlen(header->command + start, size - start));
-    start += argument.size() + 1;
-    while (argument.size() > 1 && argument.back() == '/') argument.pop_back();
-    size_t slash = argument.rfind('/');
-    size_t equals = argument.find('=');
-    if (slash != std::string::npos) {
-      std::string kept = equals < slash ? argument.substr(0, equals + 1) : std::string();
-      argument = kept + argument.substr(slash + 1);
+  std::string command;
+  std::string word;
+  for (size_t index = 0; index <= size; index++) {
+    char letter = index < size ? header->command[index] : ' ';
+    if (letter > ' ' && letter <= '~') {
+      word += letter;
+    } else if (!word.empty()) {
+      if (!command.empty()) command += ' ';
+      command += without_directories(word);
+      word.clear();
     }
-    command += (command.empty() ? "" : " ") + argument;
   }
   if (command.size() > kMaxBytes) command.resize(kMaxBytes);
-  for (char& letter : command) {
-    if (letter < ' ' || letter > '~') letter = ' ';
-  }
   return command;
 }
 

@@ -16,7 +16,7 @@ namespace {
 constexpr const char* kUsage =
     "usage: pagerun_bench <command>\n"
     "  replay <trace> [--passes n] [--latency]   replay a trace, print one JSON line\n"
-    "  run <workload> [--ops n] [--latency]      run a synthetic workload, print one JSON line\n"
+    "  run <workload> [--ops n] [--latency]      run a synthetic workload of about n calls, print one JSON line\n"
     "  list                                      print the workloads as a JSON array\n"
     "  whoami                                    print the file that malloc comes from\n"
     "  convert <raw file or directory> <trace> [--name text] [--command text] [--max-events n]\n"
@@ -45,11 +45,11 @@ int main_replay(int count, char** arguments) {
 
 int main_run(int count, char** arguments) {
   const char* places[1] = {};
-  uint64_t rounds = 0;
+  uint64_t operations = 0;
   bool samples_latency = false;
-  const Flag flags[] = {{.name = "--ops", .number = &rounds}, {.name = "--latency", .is_given = &samples_latency}};
+  const Flag flags[] = {{.name = "--ops", .number = &operations}, {.name = "--latency", .is_given = &samples_latency}};
   if (!read_line(count, arguments, places, flags)) return refuse_usage();
-  if (run_workload(places[0], rounds, samples_latency)) return 0;
+  if (run_workload(places[0], operations, samples_latency)) return 0;
   fprintf(stderr, "pagerun_bench: no workload is named %s\n", places[0]);
   return refuse_usage();
 }

@@ -88,13 +88,13 @@ void header_fill(RawHeader* header) {
   header->process = static_cast<uint32_t>(getpid());
   header->command_bytes =
       static_cast<uint32_t>(read_file("/proc/self/cmdline", header->command, sizeof header->command));
-  char path[PATH_MAX];
-  ssize_t length = readlink("/proc/self/exe", path, sizeof path - 1);
-  if (length <= 0) return;
-  path[length] = 0;
-  const char* last = strrchr(path, '/');
-  const char* name = last == nullptr ? path : last + 1;
-  memcpy(header->program, name, strnlen(name, sizeof header->program - 1));
+  // The name it was called by: a link may say more than the file behind it.
+  const char* path = header->command;
+  size_t size = strnlen(path, sizeof header->program - 1);
+  for (size_t index = 0; index < size; index++) {
+    if (header->command[index] == '/') path = header->command + index + 1;
+  }
+  memcpy(header->program, path, size - static_cast<size_t>(path - header->command));
 }
 
 uint64_t limit_read() {

@@ -172,21 +172,21 @@ class Replayer {
 };
 
 template <class Probe>
-void replay_all(ReplayPlan* plan, Run* run) {
+void replay_all(ReplayPlan* plan, Run* run, uint64_t passes) {
   Replayer<Probe> replayer(plan, run);
   replayer.start_memory_at_next_pass();
-  for (uint64_t pass = 0; pass < run->rounds(); pass++) replayer.pass();
+  for (uint64_t pass = 0; pass < passes; pass++) replayer.pass();
 }
 
 }  // namespace
 
 void replay(const char* path, uint64_t passes, bool samples_latency) {
   ReplayPlan plan(path);
-  Run run(passes, samples_latency);
+  Run run(plan.events(), samples_latency);
   if (samples_latency) {
-    replay_all<SampleProbe>(&plan, &run);
+    replay_all<SampleProbe>(&plan, &run, passes);
   } else {
-    replay_all<NoProbe>(&plan, &run);
+    replay_all<NoProbe>(&plan, &run, passes);
   }
   run.read_rest();
   run.print(plan.name(), plan.threads());

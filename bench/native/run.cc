@@ -7,7 +7,8 @@
 
 namespace pagerun::bench {
 
-Run::Run(uint64_t rounds, bool samples_latency) : rounds_(rounds), histogram_(samples_latency ? 1 : 0) {
+Run::Run(uint64_t operations, bool samples_latency)
+    : wanted_operations_(operations), histogram_(samples_latency ? 1 : 0) {
   if (samples_latency) empty_sample_ticks();
 }
 

@@ -13,10 +13,15 @@ namespace pagerun::bench {
 
 class Run {
  public:
-  /// `rounds`: how much a workload does, in its own unit. `samples_latency`: the probes will time operations.
-  Run(uint64_t rounds, bool samples_latency);
+  /// `operations`: how many mallocs, frees, ... a workload is to make, about. `samples_latency`: the probes will time
+  /// some.
+  Run(uint64_t operations, bool samples_latency);
 
-  uint64_t rounds() const { return rounds_; }
+  /// How many rounds of `operations_of_round` make up the run; at least one.
+  uint64_t rounds(uint64_t operations_of_round) const {
+    return wanted_operations_ < operations_of_round ? 1 : wanted_operations_ / operations_of_round;
+  }
+  uint64_t wanted_operations() const { return wanted_operations_; }
 
   /// Begins the memory reading. Tables of the bench may be made before and after; they do not count.
   void start_memory() { memory_.start(); }
@@ -44,7 +49,7 @@ class Run {
   void add_counts(uint64_t operations, uint64_t sum, const Histogram* histogram);
   double nanoseconds(double quantile_ticks) const;
 
-  const uint64_t rounds_;
+  const uint64_t wanted_operations_;
   MemoryReading memory_;
   MappedArray<Histogram> histogram_;  // one, or none
   pthread_mutex_t lock_ = {};

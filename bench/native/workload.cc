@@ -29,10 +29,10 @@ const Workload* find_workload(const char* name) {
 
 }  // namespace
 
-bool run_workload(const char* name, uint64_t rounds, bool samples_latency) {
+bool run_workload(const char* name, uint64_t operations, bool samples_latency) {
   const Workload* workload = find_workload(name);
   if (workload == nullptr) return false;
-  Run run(rounds == 0 ? workload->default_rounds : rounds, samples_latency);
+  Run run(operations == 0 ? workload->default_operations : operations, samples_latency);
   (samples_latency ? workload->run_sampled : workload->run)(&run);
   run.read_rest();
   run.print(workload->name, workload->threads);

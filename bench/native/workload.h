@@ -18,9 +18,9 @@ namespace pagerun::bench {
 struct Workload {
   const char* name;
   const char* question;
-  uint32_t threads;         // that call malloc at the same time
-  const char* source;       // of the idea: literature, or this project
-  uint64_t default_rounds;  // made for a third to one second on glibc
+  uint32_t threads;             // that call malloc at the same time
+  const char* source;           // of the idea: literature, or this project
+  uint64_t default_operations;  // about; made for a third to one second on glibc
   void (*run)(Run*);
   void (*run_sampled)(Run*);
 };
@@ -45,8 +45,8 @@ WorkloadList fragmentation_workloads();
 WorkloadList calloc_workloads();
 WorkloadList aligned_workloads();
 
-/// Runs one by name and prints its JSON line; `rounds` 0 means its default. False if there is none of that name.
-bool run_workload(const char* name, uint64_t rounds, bool samples_latency);
+/// Runs one by name and prints its JSON line; `operations` 0 means its default. False if there is none of that name.
+bool run_workload(const char* name, uint64_t operations, bool samples_latency);
 
 /// Prints a JSON array of all.
 void print_workloads();

@@ -20,7 +20,7 @@ void churn_aligned(Run* run) {
   uintptr_t low_bits = 0;
   run->start_memory();
   run->start_clock();
-  for (uint64_t round = 0; round < run->rounds(); round++) {
+  for (uint64_t round = 0, rounds = run->rounds(2); round < rounds; round++) {
     void*& ptr = live[random.between(0, kLive - 1)];
     if (ptr != nullptr) {
       worker.sum += *bytes_of(ptr);
@@ -42,7 +42,7 @@ void churn_aligned(Run* run) {
 
 constexpr Workload kWorkloads[] = {
     {"aligned", "What does posix_memalign cost in time and memory for alignments of 16 to 4,096 bytes?", 1,
-     "this project", 4'000'000, churn_aligned<NoProbe>, churn_aligned<SampleProbe>},
+     "this project", 10'000'000, churn_aligned<NoProbe>, churn_aligned<SampleProbe>},
 };
 
 }  // namespace

@@ -14,7 +14,7 @@ void churn_zeroed(Run* run) {
   uint64_t not_zero = 0;
   run->start_memory();
   run->start_clock();
-  for (uint64_t round = 0; round < run->rounds(); round++) {
+  for (uint64_t round = 0, rounds = run->rounds(2); round < rounds; round++) {
     void*& ptr = live[random.between(0, kLive - 1)];
     if (ptr != nullptr) worker.heap.release(ptr);
     uint64_t bytes = random.log_even(kMinBytes, kDoublings);
@@ -30,10 +30,10 @@ void churn_zeroed(Run* run) {
 }
 
 constexpr Workload kWorkloads[] = {
-    {"calloc-small", "What does calloc of 16 B to 2 KiB cost, with 4,096 live blocks?", 1, "this project", 5'000'000,
+    {"calloc-small", "What does calloc of 16 B to 2 KiB cost, with 4,096 live blocks?", 1, "this project", 10'000'000,
      churn_zeroed<NoProbe, 4096, 16, 7>, churn_zeroed<SampleProbe, 4096, 16, 7>},
     {"calloc-large", "What does calloc of 64 KiB to 2 MiB cost: is memory cleared that the system has just cleared?", 1,
-     "this project", 5'000, churn_zeroed<NoProbe, 16, 65'536, 5>, churn_zeroed<SampleProbe, 16, 65'536, 5>},
+     "this project", 16'000, churn_zeroed<NoProbe, 16, 65'536, 5>, churn_zeroed<SampleProbe, 16, 65'536, 5>},
 };
 
 }  // namespace

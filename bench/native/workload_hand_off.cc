@@ -60,7 +60,7 @@ void hand_off(Run* run) {
   MappedArray<Line> lines(kLines);
   for (Line& line : lines) {
     line.run = run;
-    line.rounds_left = run->rounds() / kLines;
+    line.rounds_left = run->rounds(2 * kLines);
     line.generation = 100 * static_cast<uint64_t>(&line - lines.begin()) + 1;
   }
   auto start = [&] {
@@ -80,7 +80,7 @@ void hand_off(Run* run) {
 
 constexpr Workload kWorkloads[] = {
     {"hand-off", "What does it cost when threads end and their successors free and replace the blocks they leave?",
-     kLines, "Larson and Krishnan, Memory Allocation for Long-Running Server Applications, ISMM 1998", 8'000'000,
+     kLines, "Larson and Krishnan, Memory Allocation for Long-Running Server Applications, ISMM 1998", 30'000'000,
      hand_off<NoProbe>, hand_off<SampleProbe>},
 };
 

@@ -17,7 +17,7 @@ void churn_large(Run* run) {
   Random random(2);
   run->start_memory();
   run->start_clock();
-  for (uint64_t round = 0; round < run->rounds(); round++) {
+  for (uint64_t round = 0, rounds = run->rounds(2); round < rounds; round++) {
     void*& ptr = live[random.between(0, kLive - 1)];
     if (ptr != nullptr) {
       worker.sum += *bytes_of(ptr);
@@ -35,7 +35,7 @@ void churn_large(Run* run) {
 
 constexpr Workload kWorkloads[] = {
     {"large-runs", "What do blocks of 64 KiB to 8 MiB cost, the page faults of their memory included?", 1,
-     "this project", 8'000, churn_large<NoProbe>, churn_large<SampleProbe>},
+     "this project", 10'000, churn_large<NoProbe>, churn_large<SampleProbe>},
 };
 
 }  // namespace

@@ -17,7 +17,7 @@ void mix(Run* run) {
   Random random(1);
   run->start_memory();
   run->start_clock();
-  for (uint64_t round = 0; round < run->rounds(); round++) {
+  for (uint64_t round = 0, rounds = run->rounds(2); round < rounds; round++) {
     void*& ptr = live[random.between(0, kLive - 1)];
     if (ptr != nullptr) {
       worker.sum += *bytes_of(ptr);
@@ -36,7 +36,7 @@ void mix(Run* run) {
 constexpr Workload kWorkloads[] = {
     {"mixed-sizes",
      "What do sizes from 16 B to 64 KiB cost, small ones most often, and what does their rounding cost in memory?", 1,
-     "this project", 5'000'000, mix<NoProbe>, mix<SampleProbe>},
+     "this project", 20'000'000, mix<NoProbe>, mix<SampleProbe>},
 };
 
 }  // namespace

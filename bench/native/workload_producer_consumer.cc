@@ -22,7 +22,7 @@ void produce(Ring* ring, Run* run) {
   Worker<Probe> worker(run);
   Random random(5);
   uint64_t taken = 0;
-  for (uint64_t round = 0; round < run->rounds(); round++) {
+  for (uint64_t round = 0, rounds = run->rounds(2); round < rounds; round++) {
     if (round - taken == kRing) {
       wait_until([&] { return (taken = ring->taken.load(std::memory_order_acquire)) + kRing != round; });
     }
@@ -39,7 +39,7 @@ template <class Probe>
 void consume(Ring* ring, Run* run) {
   Worker<Probe> worker(run);
   uint64_t made = 0;
-  for (uint64_t round = 0; round < run->rounds(); round++) {
+  for (uint64_t round = 0, rounds = run->rounds(2); round < rounds; round++) {
     if (round == made) {
       wait_until([&] { return (made = ring->made.load(std::memory_order_acquire)) != round; });
     }
@@ -66,7 +66,7 @@ void produce_and_consume(Run* run) {
 constexpr Workload kWorkloads[] = {
     {"producer-consumer",
      "What does a block cost that one thread makes and another frees, and does its memory come back?", 2,
-     "Berger et al., Hoard, ASPLOS 2000 (blow-up of producer and consumer)", 3'000'000, produce_and_consume<NoProbe>,
+     "Berger et al., Hoard, ASPLOS 2000 (blow-up of producer and consumer)", 16'000'000, produce_and_consume<NoProbe>,
      produce_and_consume<SampleProbe>},
 };
 

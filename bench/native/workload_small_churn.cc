@@ -23,7 +23,7 @@ void churn(Run* run) {
     fill(ptr = filler.allocate(bytes), bytes);
   }
   run->start_clock();
-  for (uint64_t round = 0; round < run->rounds(); round++) {
+  for (uint64_t round = 0, rounds = run->rounds(2); round < rounds; round++) {
     void*& ptr = live[random.between(0, kLive - 1)];
     worker.sum += *bytes_of(ptr);
     worker.heap.release(ptr);
@@ -37,18 +37,18 @@ void churn(Run* run) {
 }
 
 template <size_t kLive>
-constexpr Workload make(const char* name, const char* question, uint64_t rounds) {
-  return {name, question, 1, "this project", rounds, churn<NoProbe, kLive>, churn<SampleProbe, kLive>};
+constexpr Workload make(const char* name, const char* question, uint64_t operations) {
+  return {name, question, 1, "this project", operations, churn<NoProbe, kLive>, churn<SampleProbe, kLive>};
 }
 
 constexpr Workload kWorkloads[] = {
-    make<1>("small-churn-1", "What does a free and malloc of 8 to 512 bytes cost with 1 live block?", 15'000'000),
+    make<1>("small-churn-1", "What does a free and malloc of 8 to 512 bytes cost with 1 live block?", 60'000'000),
     make<256>("small-churn-256", "What does a free and malloc of 8 to 512 bytes cost with 256 live blocks?",
-              10'000'000),
+              40'000'000),
     make<16'384>("small-churn-16k", "What does a free and malloc of 8 to 512 bytes cost with 16,384 live blocks?",
-                 5'000'000),
+                 20'000'000),
     make<262'144>("small-churn-262k", "What does a free and malloc of 8 to 512 bytes cost with 262,144 live blocks?",
-                  2'000'000),
+                  6'000'000),
 };
 
 }  // namespace
