@@ -20,7 +20,17 @@ describe("the README", () => {
     const example = /^```ts\n([\s\S]*?)^```/m.exec(readme)?.[1] ?? "";
     expect(example).toContain("malloc(5000)");
     writeFileSync(join(folder, "first.ts"), example);
-    const options = ["--strict", "--module", "nodenext", "--target", "es2022", "--types", "node", "first.ts"];
+    const options = [
+      "--ignoreConfig",
+      "--strict",
+      "--module",
+      "nodenext",
+      "--target",
+      "es2022",
+      "--types",
+      "node",
+      "first.ts",
+    ];
     execFileSync(join(root, "node_modules/.bin/tsc"), options, { cwd: folder });
     const output = execFileSync(process.execPath, ["first.js"], { cwd: folder, encoding: "utf8" });
     expect(output).toMatch(/^0x[0-9a-f]+ has room for \d+ bytes\ntrue\nERR_DOUBLE_FREE\n$/);
