@@ -2,8 +2,11 @@
 // random numbers with a printed seed. Owns main(); a program is one file that includes this one.
 // Thread rule: checks may be made from any thread; tests run one after the other.
 //
-//   program [--filter text] [--list] [--seed n]      the seed also comes from PAGERUN_TEST_SEED
+//   program [--filter text] [--list] [--seed n] [--here]      the seed also comes from PAGERUN_TEST_SEED
 //
+// Every test runs in a child process of its own, so that each begins with a fresh heap and one that dies is one
+// failure;
+// --here runs them in this process, for a debugger.
 // The last line on standard output is "N passed, N failed"; the exit code is 1 when anything failed.
 #pragma once
 
@@ -129,21 +132,11 @@ class Random {
   uint64_t state_;
 };
 
-inline uint64_t chosen_seed = 0;  // from the command line or the environment; 0: none
+inline uint64_t chosen_seed = 0;
 inline std::vector<std::string> program_arguments;
 
-/// The program's seed, printed when first asked for, so that a failure can be repeated.
-inline uint64_t seed() {
-  static uint64_t value = 0;
-  if (value == 0) {
-    timespec now = {};
-    clock_gettime(CLOCK_REALTIME, &now);
-    value = chosen_seed != 0 ? chosen_seed : static_cast<uint64_t>(now.tv_nsec) % 1000000007u + 1;
-    printf("seed %" PRIu64 " (--seed %" PRIu64 " repeats it)\n", value, value);
-    fflush(stdout);
-  }
-  return value;
-}
+/// The program's seed, printed at its start, so that a failure can be repeated.
+inline uint64_t seed() { return chosen_seed; }
 
 /// The value behind an option of the program's own, such as --operations 1000; `otherwise` without it.
 inline uint64_t option(const char* name, uint64_t otherwise) {
@@ -233,48 +226,82 @@ inline bool expect_death(const ChildEnd& end, int signal, const std::string& mes
       file, line, "expected signal " + std::to_string(signal) + " and \"" + message + "\", but " + text_of_end(end));
 }
 
-inline bool run_one(const Test& test, bool* was_skipped) {
-  failed_checks = 0;
-  skip_reason.clear();
-  timespec start = {}, end = {};
-  clock_gettime(CLOCK_MONOTONIC, &start);
-  test.body();
-  clock_gettime(CLOCK_MONOTONIC, &end);
-  double seconds =
-      static_cast<double>(end.tv_sec - start.tv_sec) + static_cast<double>(end.tv_nsec - start.tv_nsec) * 1e-9;
-  uint64_t failed = failed_checks;
-  *was_skipped = failed == 0 && !skip_reason.empty();
-  if (failed > kPrintedFailures) fprintf(stderr, "  and %" PRIu64 " more failed checks\n", failed - kPrintedFailures);
-  const char* result = failed != 0 ? "FAILED" : *was_skipped ? "skipped" : "ok";
-  printf("%s: %s (%.2f s)%s%s\n", result, test.sentence, seconds, skip_reason.empty() ? "" : ": ", skip_reason.c_str());
-  fflush(stdout);
-  return failed == 0;
+enum class Outcome { kPassed, kFailed, kSkipped };
+
+inline double seconds_now() {
+  timespec now = {};
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) * 1e-9;
 }
 
-inline int run_all(int argc, char** argv) {
+inline Outcome run_here(const Test& test) {
+  failed_checks = 0;
+  skip_reason.clear();
+  double start = seconds_now();
+  test.body();
+  uint64_t failed = failed_checks;
+  Outcome outcome = failed != 0 ? Outcome::kFailed : skip_reason.empty() ? Outcome::kPassed : Outcome::kSkipped;
+  if (failed > kPrintedFailures) fprintf(stderr, "  and %" PRIu64 " more failed checks\n", failed - kPrintedFailures);
+  const char* result = outcome == Outcome::kFailed ? "FAILED" : outcome == Outcome::kSkipped ? "skipped" : "ok";
+  printf("%s: %s (%.2f s)%s%s\n", result, test.sentence, seconds_now() - start, skip_reason.empty() ? "" : ": ",
+         skip_reason.c_str());
+  fflush(stdout);
+  return outcome;
+}
+
+inline Outcome run_in_own_process(const Test& test) {
+  fflush(stdout);
+  pid_t child = fork();
+  if (child == 0) _exit(static_cast<int>(run_here(test)));
+  int status = 0;
+  while (waitpid(child, &status, 0) < 0 && errno == EINTR) continue;
+  bool has_outcome = WIFEXITED(status) && WEXITSTATUS(status) <= static_cast<int>(Outcome::kSkipped);
+  if (has_outcome) return static_cast<Outcome>(WEXITSTATUS(status));
+  const char* how = WIFSIGNALED(status) ? "signal" : "exit code";
+  printf("FAILED: %s: ended by %s %d\n", test.sentence, how,
+         WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+  return Outcome::kFailed;
+}
+
+struct Options {
   const char* filter = "";
   bool only_list = false;
+  bool runs_here = false;
+};
+
+inline Options options_read(int argc, char** argv) {
+  Options options;
   if (const char* from_environment = getenv("PAGERUN_TEST_SEED")) chosen_seed = strtoull(from_environment, nullptr, 10);
   for (int i = 1; i < argc; i++) {
     program_arguments.emplace_back(argv[i]);
     bool has_value = i + 1 < argc;
-    if (strcmp(argv[i], "--list") == 0) only_list = true;
-    if (strcmp(argv[i], "--filter") == 0 && has_value) filter = argv[i + 1];
+    if (strcmp(argv[i], "--list") == 0) options.only_list = true;
+    if (strcmp(argv[i], "--here") == 0) options.runs_here = true;
+    if (strcmp(argv[i], "--filter") == 0 && has_value) options.filter = argv[i + 1];
     if (strcmp(argv[i], "--seed") == 0 && has_value) chosen_seed = strtoull(argv[i + 1], nullptr, 10);
   }
-  int passed = 0, failed = 0, skipped = 0;
+  timespec now = {};
+  clock_gettime(CLOCK_REALTIME, &now);
+  if (chosen_seed == 0) chosen_seed = static_cast<uint64_t>(now.tv_nsec) + 1;
+  return options;
+}
+
+inline int run_all(int argc, char** argv) {
+  Options options = options_read(argc, argv);
+  int counts[3] = {};
+  if (!options.only_list) printf("seed %" PRIu64 " (--seed %" PRIu64 " repeats it)\n", seed(), seed());
   for (const Test& test : tests()) {
-    if (strstr(test.sentence, filter) == nullptr) continue;
-    if (only_list) {
+    if (strstr(test.sentence, options.filter) == nullptr) continue;
+    if (options.only_list) {
       printf("%s\n", test.sentence);
       continue;
     }
-    bool was_skipped = false;
-    bool is_good = run_one(test, &was_skipped);
-    (is_good ? was_skipped ? skipped : passed : failed)++;
+    counts[static_cast<int>(options.runs_here ? run_here(test) : run_in_own_process(test))]++;
   }
+  if (options.only_list) return 0;
+  int failed = counts[static_cast<int>(Outcome::kFailed)], skipped = counts[static_cast<int>(Outcome::kSkipped)];
   if (skipped > 0) printf("%d skipped\n", skipped);
-  printf("%d passed, %d failed\n", passed, failed);
+  printf("%d passed, %d failed\n", counts[static_cast<int>(Outcome::kPassed)], failed);
   return failed == 0 ? 0 : 1;
 }
 

@@ -15,7 +15,8 @@ void header_set_up(PageHeader* page, uint32_t size_class, char* start) {
   page->size_class = static_cast<uint8_t>(size_class);
   page->run_pages = class_pages(size_class);
   page->start = start;
-  page->used = 0;
+  page->notify_at = kNeverNotify;
+  page->countdown = 0 - kNeverNotify;
 }
 
 TEST("what every thread reads, what the owner writes and what others write lie on three cache lines") {
@@ -23,12 +24,12 @@ TEST("what every thread reads, what the owner writes and what others write lie o
   for (size_t offset :
        {offsetof(PageHeader, owner), offsetof(PageHeader, reciprocal), offsetof(PageHeader, free_bits),
         offsetof(PageHeader, remote_bits), offsetof(PageHeader, start), offsetof(PageHeader, block_bytes),
-        offsetof(PageHeader, run_pages), offsetof(PageHeader, distance), offsetof(PageHeader, capacity),
-        offsetof(PageHeader, size_class), offsetof(PageHeader, kind)}) {
+        offsetof(PageHeader, start_limit), offsetof(PageHeader, run_pages), offsetof(PageHeader, distance),
+        offsetof(PageHeader, capacity), offsetof(PageHeader, size_class), offsetof(PageHeader, kind)}) {
     EXPECT_EQ(line_of(offset), 0u);
   }
   for (size_t offset :
-       {offsetof(PageHeader, used), offsetof(PageHeader, notify_at), offsetof(PageHeader, summary),
+       {offsetof(PageHeader, countdown), offsetof(PageHeader, notify_at), offsetof(PageHeader, summary),
         offsetof(PageHeader, next), offsetof(PageHeader, prev), offsetof(PageHeader, inline_free_bits)}) {
     EXPECT_EQ(line_of(offset), 1u);
   }
@@ -54,6 +55,7 @@ TEST("a block's address leads to its index and back, for every block of every cl
     for (uint32_t index = 0; index < page->capacity; index++) {
       char* block = block_address(*page, index);
       auto offset = static_cast<uint32_t>(block - start);
+      if (offset + page->block_bytes > kPageBytes) break;  // beyond the first page nobody divides by multiplication
       EXPECT_EQ(block_index(page->reciprocal, offset), index);
       EXPECT_EQ(block_index(page->reciprocal, offset + page->block_bytes - 1), index);
     }
@@ -65,10 +67,23 @@ TEST("is_full is so at capacity only, also for the largest capacity") {
   for (uint32_t c = 0; c < kClassCount; c++) {
     header_set_up(&page, c, nullptr);
     EXPECT(!is_full(page));
-    page.used = page.capacity - 1u;
+    page.countdown += page.capacity - 1u;
     EXPECT(!is_full(page));
-    page.used = page.capacity;
+    page.countdown++;
     EXPECT(is_full(page));
+  }
+}
+
+TEST("the number of blocks in use stays the same when the count at which a free is noticed changes") {
+  PageHeader page = {};
+  header_set_up(&page, 0, nullptr);
+  for (uint32_t used = 0; used < 4096; used += 5) {
+    page.countdown = used - page.notify_at;
+    for (uint32_t notify_at : {0u, 1u, 4095u, kNeverNotify}) {
+      set_notify(page, notify_at);
+      EXPECT_EQ(used_of(page), used);
+      EXPECT_EQ(page.countdown == 0, used == notify_at);
+    }
   }
 }
 

@@ -111,7 +111,7 @@ TEST("a region commits in whole stretches, with zero pages, headers and bitmaps"
   EXPECT_EQ(region.metadata_bytes(), committed / kPageBytes * (sizeof(PageHeader) + 2 * kBitmapStride));
   for (size_t i = 0; i < committed / kPageBytes; i++) {
     PageHeader* header = region.headers + i;
-    EXPECT(header->kind == PageKind::kNone && header->owner.load() == nullptr);
+    EXPECT(header->kind == PageKind::kNone && header->owner == nullptr);
     EXPECT_EQ(bitmap_count(region.free_bits_of(header), kMaxBlocks), 0u);
     EXPECT_EQ(region.remote_bits_of(header)[kBitmapWords - 1].load(), 0u);
   }

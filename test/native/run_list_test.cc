@@ -9,9 +9,6 @@
 namespace pagerun {
 namespace {
 
-// Every test runs in a child of its own, which starts with no region at all.
-void in_fresh_process(void (*body)()) { EXPECT_CLEAN(harness::run_in_child(body)); }
-
 struct FreeRun {
   size_t pages;
   bool is_dirty;
@@ -70,214 +67,191 @@ PageHeader* take_settled(uint32_t pages, uint32_t align_pages = 1) {
 }
 
 TEST("random take, put, grow and shrink: no overlap, no two free neighbours, every length right") {
-  harness::seed();
-  in_fresh_process([] {
-    harness::Random random(harness::seed());
-    std::map<size_t, size_t> taken;
-    std::vector<PageHeader*> runs;
-    for (uint64_t step = 0; step < harness::rounds(20000); step++) {
-      uint64_t kind = random.below(10);
-      if (runs.empty() || kind < 4) {
-        auto pages = static_cast<uint32_t>(random.one_in(8) ? random.between(1, 200) : random.between(1, 9));
-        auto align_pages = random.one_in(6) ? 1u << random.below(6) : 1u;
-        PageHeader* run = take_settled(pages, align_pages);
-        if (!EXPECT(run != nullptr)) return;
-        EXPECT_EQ(reinterpret_cast<uintptr_t>(run->start) % (align_pages * kPageBytes), 0u);
-        EXPECT(taken.emplace(number_of(run), pages).second);
-        runs.push_back(run);
+  harness::Random random(harness::seed());
+  std::map<size_t, size_t> taken;
+  std::vector<PageHeader*> runs;
+  for (uint64_t step = 0; step < harness::rounds(20000); step++) {
+    uint64_t kind = random.below(10);
+    if (runs.empty() || kind < 4) {
+      auto pages = static_cast<uint32_t>(random.one_in(8) ? random.between(1, 200) : random.between(1, 9));
+      auto align_pages = random.one_in(6) ? 1u << random.below(6) : 1u;
+      PageHeader* run = take_settled(pages, align_pages);
+      if (!EXPECT(run != nullptr)) return;
+      EXPECT_EQ(reinterpret_cast<uintptr_t>(run->start) % (align_pages * kPageBytes), 0u);
+      EXPECT(taken.emplace(number_of(run), pages).second);
+      runs.push_back(run);
+    } else {
+      size_t at = random.below(runs.size());
+      PageHeader* run = runs[at];
+      auto pages = static_cast<uint32_t>(taken[number_of(run)]);
+      bool is_dirty = false;
+      if (kind < 8) {
+        EXPECT(run_list.put(run, PageKind::kRun));
+        taken.erase(number_of(run));
+        runs[at] = runs.back();
+        runs.pop_back();
+      } else if (kind == 8) {
+        auto fewer = static_cast<uint32_t>(random.between(1, pages));
+        run_list.shrink(run, fewer);
+        taken[number_of(run)] = fewer;
       } else {
-        size_t at = random.below(runs.size());
-        PageHeader* run = runs[at];
-        auto pages = static_cast<uint32_t>(taken[number_of(run)]);
-        bool is_dirty = false;
-        if (kind < 8) {
-          EXPECT(run_list.put(run, PageKind::kRun));
-          taken.erase(number_of(run));
-          runs[at] = runs.back();
-          runs.pop_back();
-        } else if (kind == 8) {
-          auto fewer = static_cast<uint32_t>(random.between(1, pages));
-          run_list.shrink(run, fewer);
-          taken[number_of(run)] = fewer;
-        } else {
-          auto more = static_cast<uint32_t>(pages + random.between(1, 8));
-          if (run_list.grow(run, more, &is_dirty)) taken[number_of(run)] = more;
-        }
+        auto more = static_cast<uint32_t>(pages + random.between(1, 8));
+        if (run_list.grow(run, more, &is_dirty)) taken[number_of(run)] = more;
       }
-      if (step % 50 == 0) expect_invariants(taken);
     }
-    while (!runs.empty()) {
-      EXPECT(run_list.put(runs.back(), PageKind::kRun));
-      taken.erase(number_of(runs.back()));
-      runs.pop_back();
-    }
-    expect_invariants(taken);
-    EXPECT_EQ(free_runs_listed().size(), 1u);
-  });
+    if (step % 50 == 0) expect_invariants(taken);
+  }
+  while (!runs.empty()) {
+    EXPECT(run_list.put(runs.back(), PageKind::kRun));
+    taken.erase(number_of(runs.back()));
+    runs.pop_back();
+  }
+  expect_invariants(taken);
+  EXPECT_EQ(free_runs_listed().size(), 1u);
 }
 
 TEST("a run between two free runs merges with both, and one run remains") {
-  in_fresh_process([] {
-    PageHeader* a = take_settled(3);
-    PageHeader* b = take_settled(4);
-    PageHeader* c = take_settled(5);
-    PageHeader* wall = take_settled(1);
-    EXPECT(b == a + 3 && c == b + 4 && wall == c + 5);
-    EXPECT(run_list.put(a, PageKind::kRun));
-    EXPECT(run_list.put(c, PageKind::kRun));
-    EXPECT_EQ(free_runs_listed().size(), 2u);
-    EXPECT(run_list.put(b, PageKind::kRun));
-    auto runs = free_runs_listed();
-    EXPECT_EQ(runs.size(), 1u);
-    EXPECT_EQ(runs[number_of(a)].pages, 12u);
-    expect_invariants({{number_of(wall), 1}});
-  });
+  PageHeader* a = take_settled(3);
+  PageHeader* b = take_settled(4);
+  PageHeader* c = take_settled(5);
+  PageHeader* wall = take_settled(1);
+  EXPECT(b == a + 3 && c == b + 4 && wall == c + 5);
+  EXPECT(run_list.put(a, PageKind::kRun));
+  EXPECT(run_list.put(c, PageKind::kRun));
+  EXPECT_EQ(free_runs_listed().size(), 2u);
+  EXPECT(run_list.put(b, PageKind::kRun));
+  auto runs = free_runs_listed();
+  EXPECT_EQ(runs.size(), 1u);
+  EXPECT_EQ(runs[number_of(a)].pages, 12u);
+  expect_invariants({{number_of(wall), 1}});
 }
 
 TEST("a free run is split at the front: address order, and the rest stays in the list") {
-  in_fresh_process([] {
-    PageHeader* a = take_settled(10);
-    PageHeader* wall = take_settled(1);
-    EXPECT(run_list.put(a, PageKind::kRun));
-    PageHeader* b = take_settled(4);
-    EXPECT_EQ(b, a);
-    auto runs = free_runs_listed();
-    EXPECT_EQ(runs[number_of(a) + 4].pages, 6u);
-    PageHeader* c = take_settled(6);
-    EXPECT_EQ(c, a + 4);
-    EXPECT(free_runs_listed().empty());
-    expect_invariants({{number_of(b), 4}, {number_of(c), 6}, {number_of(wall), 1}});
-  });
+  PageHeader* a = take_settled(10);
+  PageHeader* wall = take_settled(1);
+  EXPECT(run_list.put(a, PageKind::kRun));
+  PageHeader* b = take_settled(4);
+  EXPECT_EQ(b, a);
+  auto runs = free_runs_listed();
+  EXPECT_EQ(runs[number_of(a) + 4].pages, 6u);
+  PageHeader* c = take_settled(6);
+  EXPECT_EQ(c, a + 4);
+  EXPECT(free_runs_listed().empty());
+  expect_invariants({{number_of(b), 4}, {number_of(c), 6}, {number_of(wall), 1}});
 }
 
 TEST("the shorter of two free runs that fit is taken, and a run that fits exactly is not split") {
-  in_fresh_process([] {
-    PageHeader* longer = take_settled(20);
-    PageHeader* wall = take_settled(1);
-    PageHeader* shorter = take_settled(7);
-    PageHeader* second_wall = take_settled(1);
-    EXPECT(run_list.put(longer, PageKind::kRun));
-    EXPECT(run_list.put(shorter, PageKind::kRun));
-    EXPECT_EQ(take_settled(7), shorter);
-    EXPECT_EQ(take_settled(5), longer);
-    EXPECT(wall != second_wall);
-  });
+  PageHeader* longer = take_settled(20);
+  PageHeader* wall = take_settled(1);
+  PageHeader* shorter = take_settled(7);
+  PageHeader* second_wall = take_settled(1);
+  EXPECT(run_list.put(longer, PageKind::kRun));
+  EXPECT(run_list.put(shorter, PageKind::kRun));
+  EXPECT_EQ(take_settled(7), shorter);
+  EXPECT_EQ(take_settled(5), longer);
+  EXPECT(wall != second_wall);
 }
 
 TEST("of two puts of one run the second is refused and nothing changes") {
-  in_fresh_process([] {
-    PageHeader* a = take_settled(3);
-    PageHeader* wall = take_settled(1);
-    EXPECT(!run_list.put(a, PageKind::kBucket));
-    EXPECT(run_list.put(a, PageKind::kRun));
-    EXPECT(!run_list.put(a, PageKind::kRun));
-    EXPECT(!run_list.put(a + 1, PageKind::kRun));
-    expect_invariants({{number_of(wall), 1}});
-  });
+  PageHeader* a = take_settled(3);
+  PageHeader* wall = take_settled(1);
+  EXPECT(!run_list.put(a, PageKind::kBucket));
+  EXPECT(run_list.put(a, PageKind::kRun));
+  EXPECT(!run_list.put(a, PageKind::kRun));
+  EXPECT(!run_list.put(a + 1, PageKind::kRun));
+  expect_invariants({{number_of(wall), 1}});
 }
 
 TEST("a fresh run is clean and zero, a run that was in use is dirty, and what was given back is clean and zero again") {
-  in_fresh_process([] {
-    PageHeader* a = take_settled(6);
-    EXPECT_EQ(a->run_dirty, 0u);
-    for (size_t i = 0; i < 6 * kPageBytes; i++) EXPECT_EQ(a->start[i], 0);
-    memset(a->start, 0x33, 6 * kPageBytes);
-    EXPECT(run_list.put(a, PageKind::kRun));
-    PageHeader* b = take_settled(6);
-    EXPECT(b == a && b->run_dirty == 1);
-    EXPECT(run_list.put(b, PageKind::kRun));
-    EXPECT_EQ(run_list.give_back(0), 6u);
-    EXPECT_EQ(run_list.dirty_pages(), 0u);
-    PageHeader* c = take_settled(6);
-    EXPECT(c == a && c->run_dirty == 0);
-    for (size_t i = 0; i < 6 * kPageBytes; i++) EXPECT_EQ(c->start[i], 0);
-  });
+  PageHeader* a = take_settled(6);
+  EXPECT_EQ(a->run_dirty, 0u);
+  for (size_t i = 0; i < 6 * kPageBytes; i++) EXPECT_EQ(a->start[i], 0);
+  memset(a->start, 0x33, 6 * kPageBytes);
+  EXPECT(run_list.put(a, PageKind::kRun));
+  PageHeader* b = take_settled(6);
+  EXPECT(b == a && b->run_dirty == 1);
+  EXPECT(run_list.put(b, PageKind::kRun));
+  EXPECT_EQ(run_list.give_back(0), 6u);
+  EXPECT_EQ(run_list.dirty_pages(), 0u);
+  PageHeader* c = take_settled(6);
+  EXPECT(c == a && c->run_dirty == 0);
+  for (size_t i = 0; i < 6 * kPageBytes; i++) EXPECT_EQ(c->start[i], 0);
 }
 
 TEST("give_back keeps as many dirty pages as it is told to") {
-  in_fresh_process([] {
-    std::vector<PageHeader*> runs;
-    for (int i = 0; i < 20; i++) {
-      runs.push_back(take_settled(4));
-      take_settled(1);
-    }
-    for (PageHeader* run : runs) EXPECT(run_list.put(run, PageKind::kRun));
-    size_t dirty = run_list.dirty_pages();
-    EXPECT_EQ(dirty, 80u);
-    size_t given = run_list.give_back(40);
-    EXPECT_EQ(run_list.dirty_pages(), dirty - given);
-    EXPECT(run_list.dirty_pages() <= 40);
-    EXPECT(given >= 40 && given < 48);
-  });
+  std::vector<PageHeader*> runs;
+  for (int i = 0; i < 20; i++) {
+    runs.push_back(take_settled(4));
+    take_settled(1);
+  }
+  for (PageHeader* run : runs) EXPECT(run_list.put(run, PageKind::kRun));
+  size_t dirty = run_list.dirty_pages();
+  EXPECT_EQ(dirty, 80u);
+  size_t given = run_list.give_back(40);
+  EXPECT_EQ(run_list.dirty_pages(), dirty - given);
+  EXPECT(run_list.dirty_pages() <= 40);
+  EXPECT(given >= 40 && given < 48);
 }
 
 TEST("a purge that the kernel refuses leaves the run dirty, listed and usable") {
-  in_fresh_process([] {
-    PageHeader* a = take_settled(5);
-    PageHeader* wall = take_settled(1);
-    EXPECT(run_list.put(a, PageKind::kRun));
-    os::fail_call(1, 1);
-    EXPECT_EQ(run_list.give_back(0), 0u);
-    EXPECT_EQ(run_list.dirty_pages(), 5u);
-    expect_invariants({{number_of(wall), 1}});
-    EXPECT_EQ(take_settled(5), a);
-  });
+  PageHeader* a = take_settled(5);
+  PageHeader* wall = take_settled(1);
+  EXPECT(run_list.put(a, PageKind::kRun));
+  os::fail_call(1, 1);
+  EXPECT_EQ(run_list.give_back(0), 0u);
+  EXPECT_EQ(run_list.dirty_pages(), 5u);
+  expect_invariants({{number_of(wall), 1}});
+  EXPECT_EQ(take_settled(5), a);
 }
 
 TEST("grow takes the free neighbour behind, exactly or in part, and never a page in use") {
-  in_fresh_process([] {
-    PageHeader* a = take_settled(2);
-    PageHeader* b = take_settled(4);
-    PageHeader* wall = take_settled(1);
-    bool is_dirty = false;
-    EXPECT(!run_list.grow(a, 3, &is_dirty));
-    EXPECT(run_list.put(b, PageKind::kRun));
-    EXPECT(!run_list.grow(a, 7, &is_dirty));
-    EXPECT(run_list.grow(a, 5, &is_dirty) && is_dirty);
-    expect_invariants({{number_of(a), 5}, {number_of(wall), 1}});
-    EXPECT(run_list.grow(a, 6, &is_dirty));
-    expect_invariants({{number_of(a), 6}, {number_of(wall), 1}});
-    EXPECT(!run_list.grow(a, 7, &is_dirty));
-    EXPECT(run_list.grow(wall, 300, &is_dirty) && !is_dirty);
-    expect_invariants({{number_of(a), 6}, {number_of(wall), 300}});
-  });
+  PageHeader* a = take_settled(2);
+  PageHeader* b = take_settled(4);
+  PageHeader* wall = take_settled(1);
+  bool is_dirty = false;
+  EXPECT(!run_list.grow(a, 3, &is_dirty));
+  EXPECT(run_list.put(b, PageKind::kRun));
+  EXPECT(!run_list.grow(a, 7, &is_dirty));
+  EXPECT(run_list.grow(a, 5, &is_dirty) && is_dirty);
+  expect_invariants({{number_of(a), 5}, {number_of(wall), 1}});
+  EXPECT(run_list.grow(a, 6, &is_dirty));
+  expect_invariants({{number_of(a), 6}, {number_of(wall), 1}});
+  EXPECT(!run_list.grow(a, 7, &is_dirty));
+  EXPECT(run_list.grow(wall, 300, &is_dirty) && !is_dirty);
+  expect_invariants({{number_of(a), 6}, {number_of(wall), 300}});
 }
 
 TEST("shrink gives the end back, merged with what is free behind it") {
-  in_fresh_process([] {
-    PageHeader* a = take_settled(8);
-    PageHeader* b = take_settled(3);
-    PageHeader* wall = take_settled(1);
-    EXPECT(run_list.put(b, PageKind::kRun));
-    run_list.shrink(a, 8);
-    EXPECT_EQ(free_runs_listed().size(), 1u);
-    run_list.shrink(a, 1);
-    auto runs = free_runs_listed();
-    EXPECT_EQ(runs.size(), 1u);
-    EXPECT_EQ(runs[number_of(a) + 1].pages, 10u);
-    expect_invariants({{number_of(a), 1}, {number_of(wall), 1}});
-  });
+  PageHeader* a = take_settled(8);
+  PageHeader* b = take_settled(3);
+  PageHeader* wall = take_settled(1);
+  EXPECT(run_list.put(b, PageKind::kRun));
+  run_list.shrink(a, 8);
+  EXPECT_EQ(free_runs_listed().size(), 1u);
+  run_list.shrink(a, 1);
+  auto runs = free_runs_listed();
+  EXPECT_EQ(runs.size(), 1u);
+  EXPECT_EQ(runs[number_of(a) + 1].pages, 10u);
+  expect_invariants({{number_of(a), 1}, {number_of(wall), 1}});
 }
 
 TEST("exhausted address space is null, and what was taken before is put back and taken again") {
-  in_fresh_process([] {
-    PageHeader* first = take_settled(1);
-    os::fail_call(1, ~0u);
-    std::map<size_t, size_t> taken = {{number_of(first), 1}};
-    std::vector<PageHeader*> runs;
-    while (PageHeader* run = take_settled(3)) {
-      taken[number_of(run)] = 3;
-      runs.push_back(run);
-    }
-    EXPECT(!runs.empty());
-    expect_invariants(taken);
-    EXPECT_EQ(take_settled(1000), static_cast<PageHeader*>(nullptr));
-    for (PageHeader* run : runs) EXPECT(run_list.put(run, PageKind::kRun));
-    expect_invariants({{number_of(first), 1}});
-    EXPECT(take_settled(static_cast<uint32_t>(runs.size() * 3)) != nullptr);
-    os::fail_call(0, 0);
-    EXPECT(take_settled(1000) != nullptr);
-  });
+  PageHeader* first = take_settled(1);
+  os::fail_call(1, ~0u);
+  std::map<size_t, size_t> taken = {{number_of(first), 1}};
+  std::vector<PageHeader*> runs;
+  while (PageHeader* run = take_settled(3)) {
+    taken[number_of(run)] = 3;
+    runs.push_back(run);
+  }
+  EXPECT(!runs.empty());
+  expect_invariants(taken);
+  EXPECT_EQ(take_settled(1000), static_cast<PageHeader*>(nullptr));
+  for (PageHeader* run : runs) EXPECT(run_list.put(run, PageKind::kRun));
+  expect_invariants({{number_of(first), 1}});
+  EXPECT(take_settled(static_cast<uint32_t>(runs.size() * 3)) != nullptr);
+  os::fail_call(0, 0);
+  EXPECT(take_settled(1000) != nullptr);
 }
 
 TEST("a boundary tag that was overwritten stops the process before the run is merged") {

@@ -1,0 +1,158 @@
+// Exhausted address space, for real: under limits that the kernel keeps, allocation ends in null, what was allocated
+// stays intact, and after everything is freed there is memory again.
+#include <sys/resource.h>
+
+#include "heap.h"
+
+namespace pagerun {
+namespace {
+
+struct Held {
+  void* ptr;
+  size_t bytes;
+};
+
+size_t mapped_bytes() {
+  FILE* file = fopen("/proc/self/statm", "r");
+  size_t os_pages = 0;
+  if (file == nullptr || fscanf(file, "%zu", &os_pages) != 1) return 0;
+  fclose(file);
+  return os_pages * kOsPageBytes;
+}
+
+size_t data_bytes() {
+  FILE* file = fopen("/proc/self/status", "r");
+  char line[256];
+  size_t kib = 0;
+  while (file != nullptr && fgets(line, sizeof(line), file) != nullptr) {
+    if (sscanf(line, "VmData: %zu kB", &kib) == 1) break;
+  }
+  if (file != nullptr) fclose(file);
+  return kib * 1024;
+}
+
+void limit_to(int resource, size_t bytes) {
+  rlimit limit = {bytes, RLIM_INFINITY};
+  EXPECT_EQ(setrlimit(static_cast<__rlimit_resource>(resource), &limit), 0);
+}
+
+// A list of what is held, in room that was made before the limit: libc must not ask for memory behind it.
+class Holder {
+ public:
+  Holder() { held_.reserve(kMost); }
+
+  /// Allocates blocks of these sizes in turn until one is refused; the number of bytes got.
+  size_t fill(const std::vector<size_t>& sizes) {
+    size_t got = 0;
+    for (size_t i = 0; held_.size() < kMost; i++) {
+      size_t bytes = sizes[i % sizes.size()];
+      void* ptr = allocate(bytes);
+      if (ptr == nullptr) return got;
+      fill_pattern(ptr, bytes, held_.size());
+      held_.push_back({ptr, bytes});
+      got += bytes;
+    }
+    EXPECT(held_.size() < kMost);
+    return got;
+  }
+
+  void expect_intact() const {
+    for (size_t i = 0; i < held_.size(); i++) EXPECT(has_pattern(held_[i].ptr, held_[i].bytes, i));
+  }
+
+  void free_all() {
+    for (const Held& one : held_) EXPECT_EQ(deallocate(one.ptr), Misuse::kNone);
+    held_.clear();
+  }
+
+  const std::vector<Held>& held() const { return held_; }
+
+ private:
+  static constexpr size_t kMost = 4000000;
+  std::vector<Held> held_;
+};
+
+// The whole story under one limit; the child's checks tell.
+void expect_end_and_recovery(int resource, size_t room_bytes, const std::vector<size_t>& sizes, bool is_warm) {
+  harness::ChildEnd end = harness::run_in_child([&] {
+    Holder holder;
+    if (is_warm) deallocate(allocate(100));
+    limit_to(resource, (resource == RLIMIT_AS ? mapped_bytes() : data_bytes()) + room_bytes);
+    for (int round = 0; round < 2; round++) {
+      size_t got = holder.fill(sizes);
+      EXPECT(got > room_bytes / 4);
+      holder.expect_intact();
+      void* result = nullptr;
+      if (!holder.held().empty()) {
+        const Held& last = holder.held().back();
+        EXPECT_EQ(reallocate(last.ptr, room_bytes * 2, &result), Misuse::kNone);
+        EXPECT_EQ(result, static_cast<void*>(nullptr));
+      }
+      EXPECT_EQ(allocate(room_bytes * 2), static_cast<void*>(nullptr));
+      EXPECT_EQ(allocate_aligned(1 << 20, room_bytes * 2), static_cast<void*>(nullptr));
+      EXPECT_VERIFIED();
+      holder.expect_intact();
+      holder.free_all();
+      EXPECT_EQ(live_blocks(), 0u);
+      EXPECT_VERIFIED();
+      void* block = allocate(1 << 20);
+      if (EXPECT(block != nullptr)) memset(block, 1, 1 << 20);
+      EXPECT_EQ(deallocate(block), Misuse::kNone);
+    }
+    EXPECT_VERIFIED();
+  });
+  EXPECT_CLEAN(end);
+}
+
+bool skip_under_sanitizers() {
+  if (harness::kSanitized) harness::skip("sanitizers map far more than any limit");
+  return harness::kSanitized;
+}
+
+const std::vector<size_t> kMixed = {16, 5000, 100, 40, 100000, 24, 9000, 1 << 20, 300, 70000};
+
+TEST("a limit on address space ends in null for small, middle, large and mixed blocks, and memory comes back") {
+  if (skip_under_sanitizers()) return;
+  for (size_t room_mib : {16, 40, 64, 200}) {
+    for (const std::vector<size_t>& sizes : {std::vector<size_t>{64}, {5000}, {100000}, {3 << 20}, kMixed}) {
+      expect_end_and_recovery(RLIMIT_AS, room_mib << 20, sizes, false);
+    }
+  }
+}
+
+TEST("a limit on address space that comes after the first allocation ends the largest blocks, and they come back") {
+  if (skip_under_sanitizers()) return;
+  expect_end_and_recovery(RLIMIT_AS, 200 << 20, {33 << 20}, true);
+}
+
+TEST("a limit on data size ends in null for small, middle, large and mixed blocks, and memory comes back") {
+  if (skip_under_sanitizers()) return;
+  for (bool is_warm : {false, true}) {
+    for (const std::vector<size_t>& sizes : {std::vector<size_t>{64}, {5000}, {100000}, {3 << 20}, kMixed}) {
+      expect_end_and_recovery(RLIMIT_DATA, 48 << 20, sizes, is_warm);
+    }
+  }
+}
+
+TEST("with no room at all every call is null from the very first, and works once there is room") {
+  if (skip_under_sanitizers()) return;
+  harness::ChildEnd end = harness::run_in_child([] {
+    limit_to(RLIMIT_AS, mapped_bytes());
+    for (size_t bytes : {size_t{1}, size_t{5000}, size_t{100000}, size_t{64} << 20}) {
+      EXPECT_EQ(allocate(bytes), static_cast<void*>(nullptr));
+      EXPECT_EQ(allocate_zeroed(1, bytes), static_cast<void*>(nullptr));
+      EXPECT_EQ(allocate_aligned(64, bytes), static_cast<void*>(nullptr));
+    }
+    EXPECT_EQ(snapshot_take(), static_cast<const Snapshot*>(nullptr));
+    EXPECT_VERIFIED();
+    limit_to(RLIMIT_AS, RLIM_INFINITY);
+    void* block = allocate(1 << 20);
+    EXPECT(block != nullptr);
+    EXPECT_EQ(deallocate(block), Misuse::kNone);
+    EXPECT_VERIFIED();
+  });
+  EXPECT_CLEAN(end);
+}
+
+}  // namespace
+}  // namespace pagerun
