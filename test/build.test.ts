@@ -33,7 +33,7 @@ function symbolsOf(file: string): string[] {
 }
 
 beforeAll(async () => {
-  const { code, output } = await cmakeJs(cmakeFolder, {}, { quiet: true, deadlineSeconds: 560 });
+  const { code, output } = await cmakeJs(cmakeFolder);
   if (code !== 0) throw new Error(output);
 }, 600_000);
 

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { type Ended, type RunOptions, root, run } from "./steps.js";
 
 const require = createRequire(import.meta.url);
+const quiet: RunOptions = { quiet: true };
 const parallel = String(Math.min(8, availableParallelism()));
 
 /** Time of the last change of a file, or of the newest file in a folder; 0 when there is none. */
@@ -32,20 +33,21 @@ export const nodeGyp = [require.resolve("node-gyp/bin/node-gyp.js"), "configure"
 
 export type Definitions = Record<string, string>;
 
-/** Configures and builds with cmake-js, addon included, in `directory`. */
-export async function cmakeJs(directory: string, definitions: Definitions, options: RunOptions): Promise<Ended> {
+/** Configures and builds with cmake-js in `directory`: everything, addon included, or one target. */
+export async function cmakeJs(directory: string, definitions: Definitions = {}, target?: string): Promise<Ended> {
   const program = require.resolve("cmake-js/bin/cmake-js");
   const defines = Object.entries(definitions).map(([name, value]) => `--CD${name}=${value}`);
-  const configured = await run(process.execPath, [program, "configure", "--out", directory, ...defines], options);
+  const configured = await run(process.execPath, [program, "configure", "--out", directory, ...defines], quiet);
   if (configured.code !== 0) return configured;
-  return run(process.execPath, [program, "build", "--out", directory, "--parallel", parallel], options);
+  const only = target === undefined ? [] : ["--target", target];
+  return run(process.execPath, [program, "build", "--out", directory, "--parallel", parallel, ...only], quiet);
 }
 
-/** Configures and builds with cmake alone: no addon, but the C++ tests where `definitions` ask for them. */
-export async function cmake(directory: string, definitions: Definitions, options: RunOptions): Promise<Ended> {
-  const defines = Object.entries(definitions).map(([name, value]) => `-D${name}=${value}`);
+/** Configures with cmake alone, and builds the C++ test programs, in `directory`. */
+export async function cmakeTests(directory: string, definitions: Definitions = {}): Promise<Ended> {
+  const defines = Object.entries({ PAGERUN_TESTS: "ON", ...definitions }).map(([name, value]) => `-D${name}=${value}`);
   const args = ["-S", ".", "-B", directory, "-DCMAKE_BUILD_TYPE=Release", ...defines];
-  const configured = await run("cmake", args, options);
+  const configured = await run("cmake", args, quiet);
   if (configured.code !== 0) return configured;
-  return run("cmake", ["--build", directory, "--parallel", parallel], options);
+  return run("cmake", ["--build", directory, "--parallel", parallel, "--target", "pagerun_tests"], quiet);
 }

@@ -33,7 +33,7 @@ await cppTests("C++ tests under TSan", "build-test/thread", {
 });
 
 heading(`addon with ASan and UBSan (${arch()})`);
-const built = await cmakeJs("build-test/address-node", { PAGERUN_SANITIZE: "address" }, { quiet: true });
+const built = await cmakeJs("build-test/address-node", { PAGERUN_SANITIZE: "address" }, "pagerun_node");
 if (built.code === 0) {
   const library = (name: string) => execFileSync("g++", [`-print-file-name=${name}`], { encoding: "utf8" }).trim();
   await vitest(

@@ -3,7 +3,7 @@ import { readFileSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { ctestCounts, vitestCounts } from "./counts.js";
-import { cmake, type Definitions } from "./native-build.js";
+import { cmakeTests, type Definitions } from "./native-build.js";
 import { closingLine, count, heading, type RunOptions, run, scratch } from "./steps.js";
 
 const require = createRequire(import.meta.url);
@@ -40,7 +40,7 @@ export interface CppOptions {
 export async function cppTests(what: string, directory: string, options: CppOptions = {}): Promise<void> {
   const { definitions = {}, wrapper = [], env = {} } = options;
   heading(what);
-  const built = await cmake(directory, { PAGERUN_TESTS: "ON", ...definitions }, { quiet: true });
+  const built = await cmakeTests(directory, definitions);
   if (built.code !== 0) {
     console.log(`${built.output}\n${what}: the build FAILED`);
     count(what, { failed: 1 });
