@@ -18,11 +18,14 @@ export function sizeFrom(size: unknown, argument: string): number {
   throw invalidArgument(argument, expectedSize, size);
 }
 
+function isPowerOfTwo(value: bigint): boolean {
+  return value !== 0n && (value & (value - 1n)) === 0n;
+}
+
 /** The alignment as a number; the same rule as for sizes, and a power of two. */
-export function alignmentFrom(alignment: unknown): number {
+export function alignmentFrom(alignment: number | bigint): number {
   const number = sizeFrom(alignment, "alignment");
-  const bits = BigInt(number);
-  if (bits !== 0n && (bits & (bits - 1n)) === 0n) return number;
+  if (isPowerOfTwo(BigInt(alignment))) return number;
   throw invalidArgument("alignment", "a power of two", alignment);
 }
 

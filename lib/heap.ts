@@ -25,6 +25,14 @@ function granted(call: string, size: number | bigint): bigint {
   return pointers[0]!;
 }
 
+/** Gives a block back. */
+function release(ptr: bigint, call: string): void {
+  post(ptr, call);
+  const misuse = callFree();
+  if (misuse !== undefined) throw misuseError(call, ptr, misuse);
+  blockFreed(ptr);
+}
+
 /**
  * Allocates a block of at least `size` bytes, whose content is not defined.
  *
@@ -104,7 +112,7 @@ export function realloc(ptr: bigint, size: number | bigint): bigint {
   post(ptr, "realloc");
   if (ptr === 0n) return malloc(size);
   if (bytes === 0) {
-    free(ptr);
+    release(ptr, "realloc");
     return 0n;
   }
   numbers[1] = bytes;
@@ -161,10 +169,7 @@ export function alignedAlloc(alignment: number | bigint, size: number | bigint):
  * ```
  */
 export function free(ptr: bigint): void {
-  post(ptr, "free");
-  const misuse = callFree();
-  if (misuse !== undefined) throw misuseError("free", ptr, misuse);
-  blockFreed(ptr);
+  release(ptr, "free");
 }
 
 /**
