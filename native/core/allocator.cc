@@ -137,8 +137,24 @@ bool resize_run_in_place(PageHeader* run, size_t bytes) {
   return true;
 }
 
-bool stays_in_bucket(const Block& block, size_t bytes) {
-  return bytes <= block.usable_bytes && bytes >= block.usable_bytes / kShrinkShare;
+bool stays_in_block(size_t usable_bytes, size_t bytes) {
+  return bytes <= usable_bytes && bytes >= usable_bytes / kShrinkShare;
+}
+
+// The rest of reallocate(): blocks that are not the thread's own, runs, mappings, misuse.
+Misuse reallocate_slow(void* ptr, size_t bytes, void** result) {
+  Place place;
+  Block block;
+  Misuse misuse = place_of(ptr, &place, &block);
+  if (misuse != Misuse::kNone) return misuse;
+  bool is_bucket = block.kind == static_cast<uint32_t>(PageKind::kBucket);
+  if (is_bucket ? stays_in_block(block.usable_bytes, bytes)
+                : place.page != nullptr && resize_run_in_place(place.page, bytes)) {
+    *result = ptr;
+    return Misuse::kNone;
+  }
+  if (place.page == nullptr && bytes > kMaxRunBytes / kShrinkShare) *result = mapping_table.resize(ptr, bytes);
+  return *result != nullptr ? Misuse::kNone : move_block(ptr, block.usable_bytes, bytes, result);
 }
 
 }  // namespace
@@ -196,19 +212,13 @@ void* allocate_aligned(size_t alignment, size_t bytes) {
 }
 
 Misuse reallocate(void* ptr, size_t bytes, void** result) {
-  Place place;
-  Block block;
   *result = nullptr;
-  Misuse misuse = place_of(ptr, &place, &block);
-  if (misuse != Misuse::kNone) return misuse;
-  if (bytes > PTRDIFF_MAX) return Misuse::kNone;
-  bool is_bucket = block.kind == static_cast<uint32_t>(PageKind::kBucket);
-  if (is_bucket ? stays_in_bucket(block, bytes) : place.page != nullptr && resize_run_in_place(place.page, bytes)) {
-    *result = ptr;
-    return Misuse::kNone;
-  }
-  if (place.page == nullptr && bytes > kMaxRunBytes / kShrinkShare) *result = mapping_table.resize(ptr, bytes);
-  return *result != nullptr ? Misuse::kNone : move_block(ptr, block.usable_bytes, bytes, result);
+  LocalBlock block;
+  if (!find_local(current_arena, offset_of(ptr), &block)) return reallocate_slow(ptr, bytes, result);
+  size_t usable_bytes = block.page->block_bytes;
+  if (!stays_in_block(usable_bytes, bytes)) return move_block(ptr, usable_bytes, bytes, result);
+  *result = ptr;
+  return Misuse::kNone;
 }
 
 Misuse locate(const void* ptr, Block* block) {

@@ -37,26 +37,45 @@ inline void* allocate_fast(size_t bytes) {
 inline size_t offset_of(const void* ptr) { return reinterpret_cast<uintptr_t>(ptr) - load_shared(primary_base); }
 inline void* ptr_at(size_t offset) { return reinterpret_cast<void*>(load_shared(primary_base) + offset); }
 
-/// True when the offset's address was a live block of the calling thread's own arena in the first page of its bucket
-/// page, and is free now; false, with nothing changed, in every other case.
-inline bool deallocate_fast(size_t offset) {
+/// A live block of the calling thread's own arena, as the fast path finds it.
+struct LocalBlock {
+  PageHeader* page;
+  uint32_t index;
+  uint64_t freed_word;  // the word of free bits as it is once the block is free
+};
+
+/// True when the offset's address is a live block of `arena`, the calling thread's own, that starts in the first 64 KiB
+/// of its bucket page; false in every other case: null, another arena's page, runs, mappings, misuse.
+inline bool find_local(Arena* arena, size_t offset, LocalBlock* block) {
   if (offset >= load_shared(primary_committed_bytes)) [[unlikely]]
     return false;
   PageHeader* page = load_shared(primary_headers) + offset / kPageBytes;
-  Arena* arena = current_arena;
   if (load_shared(page->owner) != arena) [[unlikely]]
     return false;
   uint64_t product = offset % kPageBytes * page->reciprocal;
   if (static_cast<uint32_t>(product) >= load_shared(page->start_limit)) [[unlikely]]
     return false;
   auto index = static_cast<uint32_t>(product >> 32);
-  uint64_t* free_bits = page->free_bits;
-  uint64_t word = free_bits[word_of(index)];
+  uint64_t word = page->free_bits[word_of(index)];
   if (set_bit(word, index)) [[unlikely]]
     return false;
-  // From here the offset is that of a live block of this arena.
-  store_owned(free_bits[word_of(index)], word);
-  page_count_free(arena, page, word_of(index));
+  *block = {page, index, word};
+  return true;
+}
+
+/// Frees what find_local() found, as long as nothing was taken or freed since.
+inline void free_local(Arena* arena, const LocalBlock& block) {
+  store_owned(block.page->free_bits[word_of(block.index)], block.freed_word);
+  page_count_free(arena, block.page, word_of(block.index));
+}
+
+/// Frees the block at the offset if it is one of the calling thread's own; false, with nothing changed, if not.
+inline bool deallocate_fast(size_t offset) {
+  Arena* arena = current_arena;
+  LocalBlock block;
+  if (!find_local(arena, offset, &block)) [[unlikely]]
+    return false;
+  free_local(arena, block);
   return true;
 }
 

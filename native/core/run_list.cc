@@ -9,10 +9,13 @@ RunList run_list;
 
 namespace {
 
-// Free pages whose content is kept, because they are likely to be used again soon: a part of what is in use, and never
-// less than a fixed number.
-constexpr size_t kKeptShare = 4;
-constexpr size_t kKeptLeastPages = (16 << 20) / kPageBytes;
+// Dirty free pages are kept for a while, because a page fault costs more than anything we do. Given back are, at most
+// once an interval, those that were not needed at any moment of the last one, or nearly all when hardly any page is in
+// use any more; and at once what exceeds both the pages in use and a fixed number.
+constexpr size_t kKeptAtMostPages = (256 << 20) / kPageBytes;
+constexpr size_t kKeptAlwaysPages = (4 << 20) / kPageBytes;
+constexpr size_t kHardlyAnyShare = 8;  // in use: less than this part of the dirty pages
+constexpr uint64_t kIntervalMilliseconds = 250;
 
 void set_kind(PageHeader* page, PageKind kind) { store_relaxed(page->kind, kind); }
 
@@ -44,9 +47,18 @@ constexpr uint32_t RunList::bin_of(size_t pages) {
   return bin < kBins ? bin : kBins - 1;
 }
 
-size_t RunList::dirty_limit() const {
-  size_t share = taken_pages_ / kKeptShare;
-  return share > kKeptLeastPages ? share : kKeptLeastPages;
+// How many dirty pages may stay now.
+size_t RunList::dirty_limit() {
+  size_t at_most = taken_pages_ > kKeptAtMostPages ? taken_pages_ : kKeptAtMostPages;
+  if (dirty_pages_ > at_most) return at_most / 2;
+  if (dirty_pages_ <= kKeptAlwaysPages) return dirty_pages_;
+  uint64_t now = os::milliseconds();
+  if (now - interval_start_ < kIntervalMilliseconds) return dirty_pages_;
+  bool is_hardly_used = taken_pages_ < dirty_pages_ / kHardlyAnyShare;
+  size_t needed = is_hardly_used ? 0 : dirty_pages_ - dirty_lowest_;
+  interval_start_ = now;
+  dirty_lowest_ = dirty_pages_;
+  return needed > kKeptAlwaysPages ? needed : kKeptAlwaysPages;
 }
 
 void RunList::insert(PageHeader* first, uint32_t pages, bool dirty) {
@@ -70,6 +82,7 @@ void RunList::remove(PageHeader* first) {
   bins.lists[bin].remove(first);
   if (bins.lists[bin].is_empty()) bins.not_empty[word_of(bin)] &= ~mask_of(bin);
   if (first->run_dirty) dirty_pages_ -= pages;
+  if (dirty_pages_ < dirty_lowest_) dirty_lowest_ = dirty_pages_;
   set_kind(first, PageKind::kNone);
   set_kind(first + pages - 1, PageKind::kNone);
 }
@@ -154,13 +167,15 @@ void RunList::put_locked(PageHeader* head, uint32_t pages, bool dirty) {
 
 bool RunList::put(PageHeader* head, PageKind kind) {
   size_t limit = 0;
+  bool exceeds = false;
   {
     LockGuard guard(lock_);
     if (kind_of(head) != kind || !is_settled(*head)) return false;
     put_locked(head, head->run_pages, true);
-    if (dirty_pages_ > dirty_limit()) limit = dirty_limit() / 2;
+    limit = dirty_limit();
+    exceeds = dirty_pages_ > limit;
   }
-  if (limit > 0) give_back(limit);
+  if (exceeds) give_back(limit);
   return true;
 }
 

@@ -66,11 +66,13 @@ class RunList {
   PageHeader* find(const Bins& bins, uint32_t pages) const;
   PageHeader* take_fresh(uint32_t pages);
   PageHeader* take_largest_dirty();
-  size_t dirty_limit() const;
+  size_t dirty_limit();
 
   Lock lock_;
-  Bins bins_[2];            // [0] clean: zero and not in memory; [1] dirty
-  size_t dirty_pages_ = 0;  // in dirty free runs
+  Bins bins_[2];             // [0] clean: zero and not in memory; [1] dirty
+  size_t dirty_pages_ = 0;   // in dirty free runs
+  size_t dirty_lowest_ = 0;  // of dirty_pages_ in this interval: so many pages were not needed
+  uint64_t interval_start_ = 0;
   size_t taken_pages_ = 0;  // in use by arenas and large blocks
 };
 

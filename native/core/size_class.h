@@ -15,6 +15,7 @@
 namespace pagerun {
 
 constexpr uint32_t kSmallClasses = 10;    // up to kSteppedFromBytes, listed one by one
+constexpr size_t kSmallUnit = 4;          // the smallest block
 constexpr size_t kSteppedFromBytes = 64;  // from here on kStepsPerDoubling classes a doubling
 constexpr uint32_t kStepsPerDoubling = 8;
 constexpr uint32_t kDoublings = 9;
@@ -24,12 +25,31 @@ constexpr uint32_t kNoSizeClass = 255;
 
 inline constexpr uint32_t kSmallClassBytes[kSmallClasses] = {4, 8, 12, 16, 24, 32, 40, 48, 56, 64};
 
-constexpr size_t class_bytes(uint32_t size_class) {
+constexpr size_t computed_class_bytes(uint32_t size_class) {
   if (size_class < kSmallClasses) return kSmallClassBytes[size_class];
   uint32_t step = size_class - kSmallClasses;
   return (kStepsPerDoubling + 1 + step % kStepsPerDoubling) * (kSteppedFromBytes / kStepsPerDoubling)
          << (step / kStepsPerDoubling);
 }
+
+struct ClassTable {
+  uint32_t bytes[kClassCount];
+  uint8_t small_class[kSteppedFromBytes / kSmallUnit + 1];  // (bytes + 3) / 4 -> smallest class
+};
+
+constexpr ClassTable make_class_table() {
+  ClassTable table = {};
+  for (uint32_t c = 0; c < kClassCount; c++) table.bytes[c] = static_cast<uint32_t>(computed_class_bytes(c));
+  for (uint32_t i = 0, c = 0; i <= kSteppedFromBytes / kSmallUnit; i++) {
+    if (table.bytes[c] < i * kSmallUnit) c++;
+    table.small_class[i] = static_cast<uint8_t>(c);
+  }
+  return table;
+}
+
+inline constexpr ClassTable kClassTable = make_class_table();
+
+constexpr size_t class_bytes(uint32_t size_class) { return kClassTable.bytes[size_class]; }
 
 /// The smallest class of `bytes` in (kSteppedFromBytes, kMaxBlockBytes], by arithmetic alone.
 constexpr uint32_t stepped_class_of(size_t bytes) {
@@ -42,14 +62,11 @@ constexpr uint32_t stepped_class_of(size_t bytes) {
 /// The smallest class whose blocks hold `bytes` (0 counts as 1) and, from there on, whose size is a multiple of
 /// `alignment`, a power of two up to kMaxBlockBytes. bytes <= kMaxBlockBytes. Blocks lie at multiples of their size.
 constexpr uint32_t class_of(size_t bytes, size_t alignment) {
-  uint32_t size_class = 0;
-  if (bytes > kSteppedFromBytes) {
-    size_class = stepped_class_of(bytes);
-  } else {
-    while (class_bytes(size_class) < bytes) size_class++;
-  }
-  while (class_bytes(size_class) % alignment != 0) size_class++;  // the last class is the largest power of two
-  return size_class;
+  // A multiple of the alignment needs no search: where the steps between classes are finer than the alignment, every
+  // multiple of it is a class, and where they are not, every class is a multiple of it.
+  size_t rounded = round_up(bytes == 0 ? 1 : bytes, alignment);
+  return rounded > kSteppedFromBytes ? stepped_class_of(rounded)
+                                     : kClassTable.small_class[(rounded + kSmallUnit - 1) / kSmallUnit];
 }
 
 static_assert(kClassCount == 82 && class_bytes(kClassCount - 1) == kMaxBlockBytes);

@@ -32,6 +32,9 @@ void* remap(void* address, size_t old_bytes, size_t new_bytes, bool may_move);
 /// Random bits for address hints and secrets; never fails (falls back to clock and address entropy).
 uint64_t random_bits();
 
+/// Milliseconds of a clock that only goes forward; coarse (some ms), without a system call.
+uint64_t milliseconds();
+
 /// The process's limit on address space in bytes, or SIZE_MAX.
 size_t address_space_limit();
 

@@ -112,11 +112,10 @@ PAGERUN_EXPORT void* memalign(size_t alignment, size_t bytes) {
   return aligned(power_of_two_at_least(alignment), bytes);
 }
 
+// Returns its error and leaves errno as it was.
 PAGERUN_EXPORT int posix_memalign(void** result, size_t alignment, size_t bytes) {
   if (!is_power_of_two(alignment) || alignment % sizeof(void*) != 0) return EINVAL;
-  int saved = errno;
-  void* ptr = aligned(alignment, bytes);
-  errno = saved;
+  void* ptr = alignment <= kMaxAlignBytes ? allocate(bytes) : allocate_aligned(alignment, bytes);
   if (ptr == nullptr) return ENOMEM;
   *result = ptr;
   return 0;
