@@ -6,7 +6,7 @@ import { commentsOf } from "./code-text.js";
 export function orderIn(readme: string): string[] {
   const section = readme.split(/^## /m).find((part) => part.startsWith("Layers and import order"));
   if (section === undefined) throw new Error("lib/README.md has no section 'Layers and import order'");
-  return [...section.matchAll(/^\| `(lib\/[\w./-]+)` \|/gm)].map((match) => match[1] as string);
+  return [...section.matchAll(/^\| *`(lib\/[\w./-]+)` *\|/gm)].map((match) => match[1] as string);
 }
 
 /** What a file imports, re-exports or requires: names as they stand. Examples in comments do not count. */

@@ -5,7 +5,7 @@ import { posix } from "node:path";
 export function layersIn(readme: string): string[] {
   const section = readme.split(/^## /m).find((part) => part.startsWith("Layers and include order"));
   if (section === undefined) throw new Error("native/README.md has no section 'Layers and include order'");
-  return [...section.matchAll(/^\| `native\/([\w-]+)\/` \|/gm)].map((match) => match[1] as string);
+  return [...section.matchAll(/^\| *`native\/([\w-]+)\/` *\|/gm)].map((match) => match[1] as string);
 }
 
 /** What a file includes: `"own"` paths resolved against the file and native/, `<system>` names as they stand. */
