@@ -1,7 +1,7 @@
 // What the documents say is there, is there: paths, constants, npm scripts, environment variables, file names.
 import { describe, expect, test } from "vitest";
-import { codeOf, commentsOf } from "./code-text.js";
-import { backticked, constantsIn, fileNamesIn, pathsIn, scriptsIn, variablesIn } from "./documents.js";
+import { codeOf, commentsOf, identifiersOf } from "./code-text.js";
+import { backticked, constantsIn, fileNamesIn, namesIn, pathsIn, scriptsIn, variablesIn } from "./documents.js";
 import { codeFiles, documents, exists, filesBelow, read } from "./tree.js";
 
 const everyFile = filesBelow("");
@@ -48,6 +48,16 @@ describe("what documents and comments name", () => {
     const isDefined = (name: string) => new RegExp(`\\b${name}(\\[\\w*\\])?\\s*(=|\\{|,)`).test(definitions);
     expect(faults(constantsIn, isDefined)).toEqual([]);
   });
+
+  test("every function and member that native/README.md names is in the core", () => {
+    const names = new Set(nativeFiles.flatMap((file) => identifiersOf(read(file))).map(({ name }) => name));
+    expect(namesIn(read("native/README.md")).filter((name) => !names.has(name))).toEqual([]);
+  });
+
+  test.each(["malloc(24).", "free(p).", "malloc(5000)", "A free by another thread.", "A view."])(
+    "native/README.md walks its reader through: %s",
+    (walk) => expect(read("native/README.md")).toContain(`\n**${walk}`),
+  );
 
   test("every npm script that is named exists", () => {
     const scripts = JSON.parse(read("package.json")).scripts;
@@ -102,6 +112,14 @@ describe("the reading itself", () => {
     expect(fileNamesIn("// as arena.h and core/page.h say; <napi.h> and https://a.org/x.h are others")).toEqual([
       "arena.h",
       "core/page.h",
+    ]);
+  });
+
+  test("finds names of functions and members", () => {
+    expect(namesIn("`Arena::direct`, `bucket_take_slow`, `malloc`, `page_count_free(page)`")).toEqual([
+      "direct",
+      "bucket_take_slow",
+      "page_count_free",
     ]);
   });
 

@@ -18,6 +18,13 @@ export function constantsIn(text: string): string[] {
     .map((name) => name.split("::").at(-1) as string);
 }
 
+/** Other names of code in backticks, such as `bucket_take_slow` or `Arena::direct`: the last part of each. */
+export function namesIn(text: string): string[] {
+  return backticked(text)
+    .filter((name) => /^(\w+::)*[a-z]\w*(\(.*\))?$/.test(name) && /_|::/.test(name))
+    .map((name) => name.replace(/\(.*/, "").split("::").at(-1) as string);
+}
+
 /** npm scripts that a text tells its reader to run. */
 export function scriptsIn(text: string): string[] {
   const named = [...text.matchAll(/\bnpm run ([\w:-]*\w)/g)].map((match) => match[1] as string);
