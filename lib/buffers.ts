@@ -3,11 +3,13 @@
 //   stretch buffer   over a whole stretch of a region; made on first use and kept, for its memory never goes away
 //   block buffer     over a block that crosses stretches or has a mapping of its own; remembered while a view of it lives
 //
-// Block buffers are held weakly: a block that another thread frees leaves nothing behind here. The addon keeps the
-// memory under a buffer mapped as long as the buffer can be reached, whoever frees the block meanwhile.
+// A buffer is memory, not a block: whatever block is there later can be viewed over it. That is safe because memory under
+// a buffer stays what it is as long as the buffer can be reached: a region's for good, and the addon pins mappings. So
+// nothing has to be told here when a block is freed, by this thread or another; block buffers are held weakly instead.
+// No buffer is ever detached: Node.js ends the process when a buffer is detached under an asynchronous call (zlib).
 // Thread rule: each thread has buffers of its own.
 import { constants } from "node:buffer";
-import { type Place, placeOf } from "./misuse.js";
+import type { Place } from "./misuse.js";
 import { binding, mailbox } from "./native/binding.js";
 
 /** An ArrayBuffer over the memory from address `start` to address `end` (not included). */
@@ -106,27 +108,4 @@ function newBlockBuffer(place: Place, to: number): MemoryBuffer | undefined {
  */
 export function blockBuffer(place: Place, to: number): MemoryBuffer | undefined {
   return knownBlockBuffer(place, to) ?? newBlockBuffer(place, to);
-}
-
-/** Ends the views over block buffers that reach beyond address `keepTo`. */
-function endViews(start: number, keepTo: number): void {
-  const buffers = blockBuffers.get(start);
-  if (buffers === undefined) return;
-  for (const { end, reference } of buffers) {
-    const buffer = end > keepTo ? reference.deref() : undefined;
-    if (buffer !== undefined) binding.detach(buffer);
-  }
-  const kept = buffers.filter(({ end }) => end <= keepTo);
-  if (kept.length > 0) blockBuffers.set(start, kept);
-  else blockBuffers.delete(start);
-}
-
-/** To be called when the block at `ptr` has been freed, or has moved away. */
-export function blockFreed(ptr: bigint): void {
-  if (blockBuffers.size > 0) endViews(Number(ptr), 0);
-}
-
-/** To be called when the block at `ptr` has been given another size in place. */
-export function blockResized(ptr: bigint): void {
-  if (blockBuffers.size > 0) endViews(Number(ptr), placeOf(ptr)?.end ?? 0);
 }

@@ -1,7 +1,6 @@
 // malloc and its family: checks the arguments, calls the core through the mailbox, and turns its answers into errors.
 // Owns no memory and no state. Thread rule: any thread; a block may be freed on another one than it came from.
 import { alignmentFrom, checkPointer, sizeFrom } from "./arguments.js";
-import { blockFreed, blockResized } from "./buffers.js";
 import { outOfMemory } from "./errors.js";
 import { misuseError } from "./misuse.js";
 import { binding, mailbox } from "./native/binding.js";
@@ -30,7 +29,6 @@ function release(ptr: bigint, call: string): void {
   post(ptr, call);
   const misuse = callFree();
   if (misuse !== undefined) throw misuseError(call, ptr, misuse);
-  blockFreed(ptr);
 }
 
 /**
@@ -87,7 +85,7 @@ export function calloc(count: number | bigint, size: number | bigint = 1): bigin
  * Resizes a block, in place where that can be, and keeps its content up to the smaller of both sizes.
  * As in C, `realloc(0n, size)` is `malloc(size)`, and `realloc(ptr, 0)` frees the block and returns 0n.
  *
- * Views of a block that has moved end with it: make them anew from the returned address.
+ * Views do not follow a block that moves: make them anew from the returned address.
  *
  * Cost: O(bytes) where the block moves; the largest blocks are moved by the kernel without a copy. Any thread.
  *
@@ -118,10 +116,7 @@ export function realloc(ptr: bigint, size: number | bigint): bigint {
   numbers[1] = bytes;
   const misuse = callRealloc();
   if (misuse !== undefined) throw misuseError("realloc", ptr, misuse);
-  const resized = granted("realloc", size);
-  if (resized === ptr) blockResized(ptr);
-  else blockFreed(ptr);
-  return resized;
+  return granted("realloc", size);
 }
 
 /**
@@ -154,7 +149,7 @@ export function alignedAlloc(alignment: number | bigint, size: number | bigint):
  * Frees a block. `free(0n)` does nothing, as in C.
  *
  * A pointer that is no live block is refused with an error, and nothing has changed. Views of the block must not be
- * used any more: they show what the memory holds next, or have length 0 where the block had memory of its own.
+ * used any more: they do not crash, but they show what the memory holds next.
  *
  * Cost: O(1); a lock where the last block of a page goes. Any thread, also another one than the block came from.
  *

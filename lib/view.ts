@@ -33,7 +33,7 @@ function placeFor(call: string, ptr: bigint, length: number): Place {
  * Gives a Uint8Array over the memory itself: what is written to it is in the block, and the other way round.
  *
  * The bytes must lie in one live block; `ptr` may point into it. The view does not keep the block alive: after `free`
- * or a `realloc` that moves, it must not be used any more (it shows what the memory holds next, or has length 0).
+ * or a `realloc` that moves, it must not be used any more. It does not crash, but shows what the memory holds next.
  * Many views share one ArrayBuffer: send a copy (`slice()`) to other threads, not the view, whose `postMessage` or
  * `structuredClone` would copy all of that buffer.
  *

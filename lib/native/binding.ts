@@ -71,7 +71,6 @@ export interface Binding {
   stretchBuffer(): ArrayBuffer | undefined;
   /** In: a pointer into a live block, bytes that end in the same block. */
   blockBuffer(): ArrayBuffer | undefined;
-  detach(buffer: ArrayBuffer): void;
 
   /** In: a pointer into a live block. Undefined when it ends before the bytes do: nothing was copied. Out: their number. */
   copyIn(bytes: Uint8Array): true | undefined;

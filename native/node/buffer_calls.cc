@@ -3,8 +3,8 @@
 // remember. Thread rule: each environment on its own thread; the finalizers run there too.
 //
 // A mapping under an ArrayBuffer has two pins: one ends with the memory's last ArrayBuffer (transfer() moves the memory
-// into another one), one with the ArrayBuffer object made here, because a system call on another thread may still read
-// from the object's old memory when the object is detached.
+// into another one), one with the ArrayBuffer object made here, because an asynchronous call on another thread may still
+// use the memory that the object had when the call began.
 #include "calls.h"
 #include "held_block.h"
 
@@ -63,15 +63,6 @@ napi_value call_block_buffer(napi_env env, napi_callback_info info) {
   return external_buffer(env, address, bytes, nullptr, nullptr);
 }
 
-// Takes the memory away from an ArrayBuffer: it and all its views have length 0 from then on.
-napi_value call_detach(napi_env env, napi_callback_info info) {
-  napi_value buffer = nullptr;
-  size_t count = 1;
-  napi_get_cb_info(env, info, &count, &buffer, nullptr, nullptr);
-  napi_detach_arraybuffer(env, buffer);
-  return nullptr;
-}
-
 // Some runtimes keep all ArrayBuffer memory in an address range of their own: asked once, by making one.
 bool has_external_buffers(napi_env env) {
   static char byte;
@@ -83,7 +74,6 @@ bool has_external_buffers(napi_env env) {
 void define_buffer_calls(Napi::Object exports, Environment* environment) {
   define_function(exports, "stretchBuffer", call_stretch_buffer, environment);
   define_function(exports, "blockBuffer", call_block_buffer, environment);
-  define_function(exports, "detach", call_detach, environment);
   exports.Set("hasExternalBuffers", has_external_buffers(exports.Env()));
   exports.Set("stretchBytes", static_cast<double>(environment->core->stretch_bytes));
 }

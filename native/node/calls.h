@@ -11,7 +11,7 @@ namespace pagerun::node {
 /// malloc, calloc, realloc, alignedAlloc, free, locate.
 void define_heap_calls(Napi::Object exports, Environment* environment);
 
-/// ArrayBuffers over memory: stretchBuffer, blockBuffer, detach, and whether the runtime allows them.
+/// ArrayBuffers over memory: stretchBuffer, blockBuffer, and whether the runtime allows them.
 void define_buffer_calls(Napi::Object exports, Environment* environment);
 
 /// copyIn, copyOut.
