@@ -100,7 +100,7 @@ void header_fill(RawHeader* header) {
 uint64_t limit_read() {
   const char* text = getenv(kLimitVariable);
   uint64_t limit = text == nullptr ? 0 : strtoull(text, nullptr, 10);
-  return limit == 0 ? kDefaultLimit : limit;
+  return limit == 0 ? kDefaultLimit : limit < kFirstRoom ? kFirstRoom : limit;
 }
 
 int file_create(Log* log) {
@@ -113,11 +113,22 @@ int file_create(Log* log) {
   return -1;
 }
 
+size_t bytes_of(uint64_t records) { return kRawHeaderBytes + records * sizeof(RawRecord); }
+
 bool room_reserve(int file, uint64_t records) {
-  off_t bytes = static_cast<off_t>(kRawHeaderBytes + records * sizeof(RawRecord));
+  off_t bytes = static_cast<off_t>(bytes_of(records));
   // Blocks of the disk are reserved here, because a full disk would otherwise end the program with SIGBUS at a store.
   if (fallocate(file, 0, 0, bytes) == 0) return true;
   return errno == EOPNOTSUPP && ftruncate(file, bytes) == 0;
+}
+
+/// Maps the file up to its limit at once, beyond its end, so that it grows below the mapping. Under a limit on address
+/// space the limit of the recording falls until it fits.
+void* map_to_limit(Log* log, int file) {
+  for (;; log->limit /= 2) {
+    void* memory = mmap(nullptr, bytes_of(log->limit), PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+    if (memory != MAP_FAILED || log->limit <= kFirstRoom) return memory;
+  }
 }
 
 bool open_file(Log* log) {
@@ -125,13 +136,10 @@ bool open_file(Log* log) {
   log->limit = limit_read();
   int file = file_create(log);
   if (file < 0) return complain("cannot make a file in the directory of PAGERUN_RECORD"), false;
-  size_t mapped_bytes = kRawHeaderBytes + log->limit * sizeof(RawRecord);
-  void* memory = MAP_FAILED;
-  // Mapped to the limit at once, beyond the end of the file, which then grows below the mapping.
-  if (room_reserve(file, kFirstRoom)) memory = mmap(nullptr, mapped_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+  void* memory = room_reserve(file, kFirstRoom) ? map_to_limit(log, file) : MAP_FAILED;
   close(file);
   if (memory == MAP_FAILED) return complain("cannot map the recording"), false;
-  madvise(memory, mapped_bytes, MADV_DONTFORK);
+  madvise(memory, bytes_of(log->limit), MADV_DONTFORK);
   header_fill(static_cast<RawHeader*>(memory));
   log->records = reinterpret_cast<RawRecord*>(static_cast<char*>(memory) + kRawHeaderBytes);
   log->epoch = last_epoch.fetch_add(1) + 1;
@@ -155,10 +163,11 @@ bool is_open_slow(Log* log) {
 }
 
 bool grow_by_step(Log* log, uint64_t room) {
+  if (room >= log->limit) return errno = EFBIG, false;
   uint64_t wanted = room + (room < kLargestStep ? room : kLargestStep);
   if (wanted > log->limit) wanted = log->limit;
   int file = open(log->path, O_RDWR | O_CLOEXEC);
-  bool is_reserved = file >= 0 && wanted > room && room_reserve(file, wanted);
+  bool is_reserved = file >= 0 && room_reserve(file, wanted);
   if (file >= 0) close(file);
   if (is_reserved) log->room.store(wanted, std::memory_order_release);  // release: pairs with log_event
   return is_reserved;
