@@ -1,0 +1,108 @@
+// Runtimes that allow no ArrayBuffers over memory of others: view says so by a code of its own, copies work.
+import { spawnSync } from "node:child_process";
+import { afterEach, describe, expect, test, vi } from "vitest";
+import { kinds, megabyte, verifyAfterEach } from "../support/heap.js";
+
+verifyAfterEach();
+
+afterEach(() => {
+  vi.unstubAllEnvs();
+  vi.doUnmock("../../lib/native/binding.js");
+  vi.resetModules();
+});
+
+type Package = typeof import("pagerun");
+type Native = typeof import("../../lib/native/binding.js");
+
+/** The package, loaded anew with an environment variable set. */
+async function loadedWith(value: string): Promise<Package> {
+  vi.resetModules();
+  vi.stubEnv("PAGERUN_EXTERNAL_VIEWS", value);
+  return import("pagerun");
+}
+
+/** The package over an addon that differs in some functions, as another runtime would make them. */
+async function loadedOver(differences: Partial<Native["binding"]>): Promise<Package> {
+  vi.resetModules();
+  vi.doMock("../../lib/native/binding.js", async (importOriginal) => {
+    const original = await importOriginal<Native>();
+    return { ...original, binding: { ...original.binding, ...differences } };
+  });
+  return import("../../lib/index.js");
+}
+
+function expectCopiesOnly({ capabilities, view, malloc, free, copyIn, copyOut, realloc, usableSize }: Package): void {
+  expect(capabilities.externalViews).toBe(false);
+  for (const { size } of kinds) {
+    let ptr = malloc(size);
+    expect(() => view(ptr, size)).toThrow(
+      expect.objectContaining({ code: "ERR_EXTERNAL_VIEWS_UNSUPPORTED", ptr, length: size }),
+    );
+    copyIn(ptr, new Uint8Array(size).fill(size & 0xff));
+    expect(copyOut(ptr + BigInt(size - 1), 1)[0]).toBe(size & 0xff);
+    ptr = realloc(ptr, size + 1);
+    expect(copyOut(ptr, 1)[0]).toBe(size & 0xff);
+    expect(() => copyOut(ptr, usableSize(ptr) + 1)).toThrow(expect.objectContaining({ code: "ERR_OUT_OF_BOUNDS" }));
+    free(ptr);
+  }
+}
+
+describe("PAGERUN_EXTERNAL_VIEWS=0", () => {
+  test("makes pagerun behave as in a runtime without external ArrayBuffers", async () => {
+    expectCopiesOnly(await loadedWith("0"));
+  });
+
+  test("still tells bad arguments and bounds first", async () => {
+    const { view, malloc, free } = await loadedWith("0");
+    const ptr = malloc(16);
+    expect(() => view(ptr, -1)).toThrow(expect.objectContaining({ code: "ERR_INVALID_ARGUMENT" }));
+    expect(() => view(ptr, 10_000)).toThrow(expect.objectContaining({ code: "ERR_OUT_OF_BOUNDS" }));
+    expect(() => view(8n, 8)).toThrow(expect.objectContaining({ code: "ERR_FOREIGN_POINTER" }));
+    free(ptr);
+  });
+
+  test("is what a process takes from its environment", () => {
+    const program = `
+      import { capabilities, malloc, view } from "pagerun";
+      try { view(malloc(8), 8) } catch (error) { console.log(capabilities.externalViews, error.code) }`;
+    const { stdout, stderr } = spawnSync(process.execPath, ["--input-type=module", "-e", program], {
+      encoding: "utf8",
+      env: { ...process.env, PAGERUN_EXTERNAL_VIEWS: "0" },
+    });
+    expect(stderr).toBe("");
+    expect(stdout).toBe("false ERR_EXTERNAL_VIEWS_UNSUPPORTED\n");
+  });
+});
+
+test.each(["1", ""])("PAGERUN_EXTERNAL_VIEWS=%s leaves views on", async (value) => {
+  const { capabilities, view, malloc, free } = await loadedWith(value);
+  expect(capabilities.externalViews).toBe(true);
+  const ptr = malloc(8);
+  expect(view(ptr, 8)).toHaveLength(8);
+  free(ptr);
+});
+
+describe("a runtime without external ArrayBuffers", () => {
+  test("is known when the package is loaded", async () => {
+    expectCopiesOnly(await loadedOver({ hasExternalBuffers: false }));
+  });
+
+  test("that refuses only later has the same error for views of every kind", async () => {
+    const { view, malloc, free, copyOut } = await loadedOver({
+      stretchBuffer: () => undefined,
+      blockBuffer: () => undefined,
+    });
+    for (const size of [64, 6 * megabyte, 64 * megabyte]) {
+      const ptr = malloc(size);
+      expect(() => view(ptr, size)).toThrow(expect.objectContaining({ code: "ERR_EXTERNAL_VIEWS_UNSUPPORTED" }));
+      expect(copyOut(ptr, 8)).toHaveLength(8);
+      free(ptr);
+    }
+  });
+});
+
+test("capabilities cannot be changed by a program", async () => {
+  const { capabilities } = await import("pagerun");
+  expect(Object.isFrozen(capabilities)).toBe(true);
+  expect(capabilities).toEqual({ externalViews: true, preloaded: false });
+});

@@ -1,0 +1,54 @@
+// Damages the heap's own records from outside, as no program can through pagerun, and prints what verify() says:
+// every word of the process that holds the address of one bucket page is changed for a moment.
+import { closeSync, openSync, readFileSync, readSync } from "node:fs";
+import koffi from "koffi";
+import { malloc, snapshot, verify } from "pagerun";
+
+const ptr = malloc(3000);
+const page = snapshot().pages.find(({ address, pages }) => ptr >= address && ptr < address + BigInt(pages * 65_536));
+const memory = openSync("/proc/self/mem", "r");
+const largestBytes = 64 * 1024 * 1024;
+const step = 65_536;
+
+function* writableRanges() {
+  for (const line of readFileSync("/proc/self/maps", "utf8").trim().split("\n")) {
+    const [range, access, , , inode] = line.split(/\s+/);
+    const [start, end] = range.split("-").map((text) => BigInt(`0x${text}`));
+    if (access.startsWith("rw") && inode === "0" && end - start < largestBytes) yield { start, end };
+  }
+}
+
+/** Addresses of all words outside the JavaScript heap's small ranges that hold `value`. */
+function placesOf(value) {
+  const places = [];
+  const piece = Buffer.alloc(step);
+  const pattern = Buffer.alloc(8);
+  pattern.writeBigUInt64LE(value);
+  for (const { start, end } of writableRanges()) {
+    for (let at = start; at < end; at += BigInt(step)) {
+      const length = readSync(memory, piece, 0, Math.min(step, Number(end - at)), at);
+      for (let i = piece.indexOf(pattern); i !== -1 && i < length; i = piece.indexOf(pattern, i + 8)) {
+        if (i % 8 === 0) places.push(at + BigInt(i));
+      }
+    }
+  }
+  return places;
+}
+
+const memcpy = koffi.load("libc.so.6").func("void *memcpy(uintptr_t target, const void *source, size_t bytes)");
+
+function writeWord(place, value) {
+  const word = Buffer.alloc(8);
+  word.writeBigUInt64LE(value);
+  memcpy(place, word, 8);
+}
+
+const found = [];
+for (const place of placesOf(page.address)) {
+  writeWord(place, page.address + 65_536n);
+  const verdict = verify();
+  writeWord(place, page.address);
+  if (!verdict.ok) found.push({ ...verdict, address: String(verdict.address) });
+}
+closeSync(memory);
+console.log(JSON.stringify({ page: String(page.address), found, after: verify() }));
