@@ -161,6 +161,11 @@ export function alignedAlloc(alignment: number | bigint, size: number | bigint):
  *
  * const ptr = malloc(100);
  * free(ptr);
+ * try {
+ *   free(ptr);
+ * } catch (error) {
+ *   console.assert(error.code === "ERR_DOUBLE_FREE");
+ * }
  * ```
  */
 export function free(ptr: bigint): void {
