@@ -1,6 +1,10 @@
 // Aligned memory. Question: what does posix_memalign cost in time and in memory, for alignments from 16 bytes to an OS
-// page? Sizes from 16 bytes to 4 KiB, both with small values more often, 4,096 live blocks. An alignment that is not
-// kept ends the run.
+// page? Sizes from 16 bytes to 4 KiB, both with small values more often, 4,096 live blocks. Blocks that are not
+// aligned as asked are counted and told on stderr; the run goes on, because an installed contender may have that fault
+// (mimalloc 2.0.9 has).
+#include <inttypes.h>
+#include <stdio.h>
+
 #include "workload.h"
 
 namespace pagerun::bench {
@@ -17,7 +21,7 @@ void churn_aligned(Run* run) {
   MappedArray<void*> live(kLive);
   Worker<Probe> worker(run);
   Random random(7);
-  uintptr_t low_bits = 0;
+  uint64_t misaligned = 0;
   run->start_memory();
   run->start_clock();
   for (uint64_t round = 0, rounds = run->rounds(2); round < rounds; round++) {
@@ -30,13 +34,13 @@ void churn_aligned(Run* run) {
     unsigned rise = static_cast<unsigned>(__builtin_ctz(random.next() | 1u << (kMaxAlignmentLog2 - kMinAlignmentLog2)));
     size_t alignment = size_t{1} << (kMinAlignmentLog2 + rise);
     ptr = worker.heap.allocate_aligned(alignment, bytes);
-    low_bits |= reinterpret_cast<uintptr_t>(ptr) & (alignment - 1);
+    misaligned += (reinterpret_cast<uintptr_t>(ptr) & (alignment - 1)) != 0;
     touch(ptr, bytes, static_cast<uint8_t>(round));
   }
   run->stop_clock();
   run->read_peak();
   for (void* ptr : live) free(ptr);
-  if (low_bits != 0) die("a block of posix_memalign was not aligned");
+  if (misaligned != 0) fprintf(stderr, "pagerun_bench: %" PRIu64 " blocks were not aligned as asked\n", misaligned);
   worker.finish();
 }
 

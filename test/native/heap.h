@@ -87,7 +87,15 @@ inline void free_all(std::vector<void*>& blocks) {
   blocks.clear();
 }
 
-inline uint64_t live_blocks() { return memory_totals().live_blocks; }
+/// Blocks that nobody has freed. A page's used count holds those that another thread has freed until its owner looks.
+inline uint64_t live_blocks() {
+  const Snapshot* snapshot = snapshot_take();
+  if (!EXPECT(snapshot != nullptr)) return 0;
+  uint64_t live = snapshot->mapping_count;
+  for (uint64_t i = 0; i < snapshot->page_count; i++) live += snapshot->pages[i].used - snapshot->pages[i].remote;
+  snapshot_release(snapshot);
+  return live;
+}
 
 }  // namespace pagerun
 
