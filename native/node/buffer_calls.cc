@@ -3,8 +3,8 @@
 // remember. Thread rule: each environment on its own thread; the finalizers run there too.
 //
 // A mapping under an ArrayBuffer has two pins: one ends with the memory's last ArrayBuffer (transfer() moves the memory
-// into another one), one with the ArrayBuffer object made here, because an asynchronous call on another thread may still
-// use the memory that the object had when the call began.
+// into another one), one with the ArrayBuffer object made here, because an asynchronous call on another thread may
+// still use the memory that the object had when the call began.
 #include "calls.h"
 #include "held_block.h"
 
