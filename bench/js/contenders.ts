@@ -1,0 +1,134 @@
+// Owns the ways to get memory from JavaScript that the js suite compares: one adapter each, and how to load it.
+// Does not own what is done with them (workloads.ts). An adapter is loaded once a process, by the trial that needs it.
+import { existsSync, readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { fileURLToPath } from "node:url";
+import { kScriptNames, type ScriptName } from "../options.js";
+
+/** Memory that is asked for and given back by hand. A pointer is what the contender says it is: bigint, or number. */
+export interface ManualContender<Pointer = bigint | number> {
+  kind: "manual";
+  malloc(size: number): Pointer;
+  free(pointer: Pointer): void;
+  calloc?(size: number): Pointer;
+  realloc?(pointer: Pointer, size: number): Pointer;
+  view?(pointer: Pointer, size: number): Uint8Array;
+}
+
+/** Memory that comes as a view and goes when the garbage collector finds it unreachable. */
+export interface CollectedContender {
+  kind: "collected";
+  allocate(size: number): Uint8Array;
+}
+
+export type ScriptContender = ManualContender | CollectedContender;
+
+/**
+ * What a contender can do. "collected" memory goes with the garbage collector and not by a call, "zeroed" memory of that
+ * kind is promised to be zero, and "remote" pointers can be freed by another worker thread.
+ */
+export type Ability = "malloc" | "calloc" | "realloc" | "view" | "remote" | "collected" | "zeroed";
+
+/** Known without loading anything, so that a comparison can be planned first. */
+export const kAbilities: Record<ScriptName, readonly Ability[]> = {
+  pagerun: ["malloc", "calloc", "realloc", "view", "remote"],
+  "napi-libc": ["malloc", "calloc", "realloc", "remote"],
+  koffi: ["malloc", "calloc", "view", "remote"],
+  "buffer-unsafe": ["collected"],
+  "buffer-unsafe-slow": ["collected"],
+  uint8array: ["collected", "zeroed"],
+  "thi-malloc": ["malloc", "calloc", "realloc", "view"],
+};
+
+/** What the addon exports beside the allocator: libc's own functions through the plainest N-API call there is. */
+interface LibcCalls {
+  libcMalloc(size: number): bigint;
+  libcFree(pointer: bigint): void;
+  libcCalloc(count: number, size: number): bigint;
+  libcRealloc(pointer: bigint, size: number): bigint;
+}
+
+const kRoot = fileURLToPath(new URL("../../../", import.meta.url));
+/** Room for the largest workload; the pool cannot grow. */
+const kPoolBytes = 64 * 2 ** 20;
+
+async function loadPagerun(): Promise<ScriptContender> {
+  const { malloc, calloc, realloc, free, view } = await import("pagerun");
+  return {
+    kind: "manual",
+    malloc,
+    free,
+    calloc: (size: number) => calloc(1, size),
+    realloc,
+    view,
+  } as ScriptContender;
+}
+
+function loadNapiLibc(): ScriptContender {
+  const addon = createRequire(import.meta.url)(`${kRoot}build/Release/pagerun.node`) as LibcCalls;
+  const { libcMalloc, libcFree, libcCalloc, libcRealloc } = addon;
+  return {
+    kind: "manual",
+    malloc: libcMalloc,
+    free: libcFree,
+    calloc: (size: number) => libcCalloc(1, size),
+    realloc: libcRealloc,
+  } as ScriptContender;
+}
+
+async function loadKoffi(): Promise<ScriptContender> {
+  const { default: koffi } = await import("koffi");
+  const malloc = (size: number) => koffi.alloc("uint8_t", size);
+  return {
+    kind: "manual",
+    malloc,
+    // koffi.alloc is calloc: there is no other way to ask, and none that skips the zeros.
+    calloc: malloc,
+    free: koffi.free,
+    view: (pointer: bigint, size: number) => new Uint8Array(koffi.view(pointer, size)),
+  } as ScriptContender;
+}
+
+async function loadThiMalloc(): Promise<ScriptContender> {
+  const { MemPool } = await import("@thi.ng/malloc");
+  const pool = new MemPool({ size: kPoolBytes, align: 16 });
+  return {
+    kind: "manual",
+    malloc: (size: number) => pool.malloc(size),
+    free: (offset: number) => pool.free(offset),
+    calloc: (size: number) => pool.calloc(size),
+    realloc: (offset: number, size: number) => pool.realloc(offset, size),
+    view: (offset: number, size: number) => new Uint8Array(pool.buf, offset, size),
+  } as ScriptContender;
+}
+
+const kLoaders: Record<ScriptName, () => ScriptContender | Promise<ScriptContender>> = {
+  pagerun: loadPagerun,
+  "napi-libc": loadNapiLibc,
+  koffi: loadKoffi,
+  "buffer-unsafe": () => ({ kind: "collected", allocate: Buffer.allocUnsafe }),
+  "buffer-unsafe-slow": () => ({ kind: "collected", allocate: Buffer.allocUnsafeSlow }),
+  uint8array: () => ({ kind: "collected", allocate: (size) => new Uint8Array(size) }),
+  "thi-malloc": loadThiMalloc,
+};
+
+/** Loads a contender into this process. Rejects when its package or the addon is not there. */
+export async function loadScriptContender(name: ScriptName): Promise<ScriptContender> {
+  return kLoaders[name]();
+}
+
+export function isScriptName(name: string): name is ScriptName {
+  return (kScriptNames as readonly string[]).includes(name);
+}
+
+/** The npm package behind a contender; undefined for what is part of Node or of this project. */
+export const kPackages: Partial<Record<ScriptName, string>> = { koffi: "koffi", "thi-malloc": "@thi.ng/malloc" };
+
+/** Version of a contender's package, of Node or of this project; undefined when the package is not installed. */
+export function scriptVersion(name: ScriptName): string | undefined {
+  if (kAbilities[name].includes("collected")) return `Node ${process.version}`;
+  const folder = kPackages[name];
+  const manifest = folder === undefined ? `${kRoot}package.json` : `${kRoot}node_modules/${folder}/package.json`;
+  if (!existsSync(manifest)) return undefined;
+  return (JSON.parse(readFileSync(manifest, "utf8")) as { version: string }).version;
+}

@@ -1,0 +1,174 @@
+// Owns what a comparison consists of: for each suite its workloads, and for each workload its jobs, one a contender.
+// Does not own the order of trials (schedule.ts) and measures nothing that counts.
+import { execFileSync } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import { calibrateWork } from "./calibrate.js";
+import { type PreloadContender, preloadEnvironment } from "./contenders.js";
+import { kRemoteFree } from "./js/remote-free.js";
+import { canDo, kScriptWorkloads } from "./js/workloads.js";
+import type { ScriptName } from "./options.js";
+import type { Suite, TrialKind } from "./rows.js";
+import { kScriptReplaySuffix } from "./sections.js";
+import type { TraceFile } from "./traces.js";
+import { type Job, runTrial } from "./trial.js";
+
+/** A workload as it is told to the reader. */
+export interface WorkloadInfo {
+  suite: Suite;
+  name: string;
+  question: string;
+}
+
+export interface Plan {
+  jobs: Job[];
+  workloads: WorkloadInfo[];
+}
+
+/** What the C++ program is, and how long one of its trials should take on libc. */
+export interface NativeBench {
+  program: string;
+  contenders: readonly PreloadContender[];
+  wantedSeconds: number;
+  /** Told before each calibration. */
+  onCalibrate: (workload: string) => void;
+}
+
+interface NativeWorkload {
+  name: string;
+  question: string;
+  threads: number;
+  source: string;
+}
+
+/** Events that a replay from JavaScript makes at least, by as many passes as that takes. */
+const kScriptReplayEvents = 400_000;
+/** Most steps of a latency trial: the 99.9th percentile needs no more. */
+const kLatencySteps = 100_000;
+/** Where the search for the length of a synthetic trial starts. */
+const kFirstOperations = 1024;
+/** Part of the steps that a quick trial makes. */
+const kQuickShare = 0.25;
+
+/** What a C++ trial is told to do, and how often: `first` is a count that is surely short. */
+interface NativeTask {
+  suite: Suite;
+  workload: string;
+  args: string[];
+  countFlag: string;
+  first: number;
+}
+
+/** The jobs of one C++ workload: time and latency on every contender, all with the same count. */
+async function nativeJobs(bench: NativeBench, task: NativeTask): Promise<Job[]> {
+  const { suite, workload, args, countFlag, first } = task;
+  const [baseline] = bench.contenders as [PreloadContender];
+  const job = (contender: PreloadContender, kind: TrialKind, count: number): Job => ({
+    suite,
+    workload,
+    contender: contender.name,
+    kind,
+    program: bench.program,
+    args: [...args, countFlag, String(count), ...(kind === "latency" ? ["--latency"] : [])],
+    environment: preloadEnvironment(contender),
+  });
+  bench.onCalibrate(workload);
+  const count = await calibrateWork(bench.wantedSeconds, first, async (work) => {
+    const report = await runTrial(job(baseline, "time", work));
+    return report.time ?? 0;
+  });
+  return (["time", "latency"] as const).flatMap((kind) =>
+    bench.contenders.map((contender) => job(contender, kind, kind === "time" ? count : Math.ceil(count / 2))),
+  );
+}
+
+/** The synthetic C++ workloads, as the program lists them. */
+export async function planCore(bench: NativeBench): Promise<Plan> {
+  const listed = JSON.parse(execFileSync(bench.program, ["list"], { encoding: "utf8" })) as NativeWorkload[];
+  const jobs: Job[] = [];
+  for (const { name } of listed) {
+    const task = { workload: name, args: ["run", name], countFlag: "--ops", first: kFirstOperations };
+    jobs.push(...(await nativeJobs(bench, { suite: "core", ...task })));
+  }
+  const workloads = listed.map(({ name, question, source }) => ({
+    suite: "core" as const,
+    name,
+    question: source === "this project" ? question : `${question} (${source})`,
+  }));
+  return { jobs, workloads };
+}
+
+function scriptFile(name: string): string {
+  return fileURLToPath(new URL(`js/${name}`, import.meta.url));
+}
+
+function scriptEnvironment(): NodeJS.ProcessEnv {
+  const { LD_PRELOAD: _, NODE_OPTIONS: __, ...rest } = process.env;
+  return rest;
+}
+
+function scriptReplayJob(trace: TraceFile, contender: ScriptName, passes: number): Job {
+  return {
+    suite: "traces",
+    workload: trace.name + kScriptReplaySuffix,
+    contender,
+    kind: "time",
+    program: process.execPath,
+    args: [scriptFile("replay.js"), trace.path, contender, "--passes", String(passes)],
+    environment: scriptEnvironment(),
+  };
+}
+
+function readTraceInfo(program: string, trace: TraceFile): { command: string; events: number } {
+  return JSON.parse(execFileSync(program, ["info", trace.path], { encoding: "utf8" }));
+}
+
+/** The traces: each from C++ on every contender by preload, and from TypeScript on those of `scripts` that can. */
+export async function planTraces(
+  bench: NativeBench,
+  traces: readonly TraceFile[],
+  scripts: readonly ScriptName[],
+): Promise<Plan> {
+  const plan: Plan = { jobs: [], workloads: [] };
+  const replayers = scripts.filter((name) => name === "pagerun" || name === "napi-libc");
+  for (const trace of traces) {
+    const { command, events } = readTraceInfo(bench.program, trace);
+    const question = `What does the memory of "${command}" cost, replayed from C++ and touched?`;
+    plan.workloads.push({ suite: "traces", name: trace.name, question });
+    const task = { workload: trace.name, args: ["replay", trace.path], countFlag: "--passes", first: 1 };
+    plan.jobs.push(...(await nativeJobs(bench, { suite: "traces", ...task })));
+    const passes = Math.max(1, Math.ceil(kScriptReplayEvents / events));
+    plan.jobs.push(...replayers.map((contender) => scriptReplayJob(trace, contender, passes)));
+  }
+  for (const trace of replayers.length > 0 ? traces : []) {
+    const question = "The same calls made from TypeScript, on one thread; the memory is not touched.";
+    plan.workloads.push({ suite: "traces", name: trace.name + kScriptReplaySuffix, question });
+  }
+  return plan;
+}
+
+function scriptJob(workload: string, contender: ScriptName, kind: TrialKind, steps: number): Job {
+  const latency = kind === "latency" ? ["--latency"] : [];
+  return {
+    suite: "js",
+    workload,
+    contender,
+    kind,
+    program: process.execPath,
+    args: [scriptFile("trial.js"), workload, contender, "--steps", String(steps), ...latency],
+    environment: scriptEnvironment(),
+  };
+}
+
+/** The js suite: every workload with every contender that can do it. */
+export function planScripts(names: readonly ScriptName[], quick: boolean): Plan {
+  const plan: Plan = { jobs: [], workloads: [] };
+  for (const { name, question, needs, steps, hasLatency } of [...kScriptWorkloads, kRemoteFree]) {
+    plan.workloads.push({ suite: "js", name, question });
+    const able = names.filter((contender) => canDo(needs, contender));
+    const count = Math.ceil(steps * (quick ? kQuickShare : 1));
+    plan.jobs.push(...able.map((contender) => scriptJob(name, contender, "time", count)));
+    if (!hasLatency) continue;
+    plan.jobs.push(...able.map((contender) => scriptJob(name, contender, "latency", Math.min(count, kLatencySteps))));
+  }
+  return plan;
+}

@@ -1,0 +1,64 @@
+// Owns the run of one trial: a child process, its time limit, and the report on its last line.
+// Does not own what to run or in which order. One trial runs at a time; each is a process of its own.
+import { type ChildProcess, spawn } from "node:child_process";
+import { parseTrialReport, type Suite, type TrialKind, type TrialReport } from "./rows.js";
+
+/** One thing to run, as often as there are trials of it. */
+export interface Job {
+  suite: Suite;
+  workload: string;
+  contender: string;
+  kind: TrialKind;
+  program: string;
+  args: string[];
+  environment: NodeJS.ProcessEnv;
+}
+
+/** Longest a single trial may take before it counts as hung. */
+const kTrialLimitMs = 120_000;
+/** The end of what a failed trial wrote to standard error that its message repeats. */
+const kErrorTailCharacters = 400;
+
+let running: ChildProcess | undefined;
+
+/** Ends the trial that runs now, if any: for an interrupted comparison. */
+export function endRunningTrial(): void {
+  running?.kill("SIGKILL");
+}
+
+function describeEnd(code: number | null, signal: NodeJS.Signals | null, errors: string): string {
+  const tail = errors.trim().slice(-kErrorTailCharacters);
+  const end = signal === null ? `exit code ${code}` : `signal ${signal}`;
+  return tail === "" ? end : `${end}: ${tail}`;
+}
+
+/** Runs one trial. Rejects when it fails, takes longer than the limit, or prints no report. */
+export function runTrial(job: Job): Promise<TrialReport> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(job.program, job.args, {
+      env: job.environment,
+      stdio: ["ignore", "pipe", "pipe"],
+      timeout: kTrialLimitMs,
+      killSignal: "SIGKILL",
+    });
+    running = child;
+    let output = "";
+    let errors = "";
+    child.stdout.setEncoding("utf8").on("data", (text: string) => {
+      output += text;
+    });
+    child.stderr.setEncoding("utf8").on("data", (text: string) => {
+      errors += text;
+    });
+    child.on("error", reject);
+    child.on("close", (code, signal) => {
+      running = undefined;
+      if (code !== 0) return reject(new Error(describeEnd(code, signal, errors)));
+      try {
+        resolve(parseTrialReport(output));
+      } catch (error) {
+        reject(error as Error);
+      }
+    });
+  });
+}
