@@ -88,7 +88,9 @@ void* allocate_large(size_t bytes, size_t alignment, bool* is_zero) {
   size_t align_pages = alignment <= kPageBytes ? 1 : alignment / kPageBytes;
   size_t pages = divide_up(bytes, kPageBytes);
   if (pages + align_pages - 1 <= kMaxRunPages) {
-    PageHeader* run = run_list.take(static_cast<uint32_t>(pages), static_cast<uint32_t>(align_pages));
+    PageHeader* run = align_pages == 1
+                          ? arena_take_run(current_arena, static_cast<uint32_t>(pages))
+                          : run_list.take(static_cast<uint32_t>(pages), static_cast<uint32_t>(align_pages));
     if (run != nullptr) {
       *is_zero = run->run_dirty == 0;
       run_settle(run, bytes);
@@ -127,18 +129,27 @@ Misuse move_block(void* ptr, size_t keep_bytes, size_t bytes, void** result) {
   return misuse;
 }
 
-bool resize_run_in_place(PageHeader* run, size_t bytes) {
-  if (bytes <= kMaxBlockBytes || bytes > kMaxRunBytes) return false;
-  auto pages = static_cast<uint32_t>(divide_up(bytes, kPageBytes));
-  bool is_dirty = false;
-  if (pages > run->run_pages && !run_list.grow(run, pages, &is_dirty)) return false;
-  if (pages < run->run_pages) run_list.shrink(run, pages);
-  store_relaxed(run->run_bytes, round_up(bytes, kOsPageBytes));
-  return true;
-}
-
 bool stays_in_block(size_t usable_bytes, size_t bytes) {
   return bytes <= usable_bytes && bytes >= usable_bytes / kShrinkShare;
+}
+
+Misuse reallocate_run(PageHeader* run, const Block& block, size_t bytes, void** result) {
+  if (bytes > kMaxBlockBytes && bytes <= kMaxRunBytes) {
+    RunList::Resized resized = run_list.resize(run, bytes);
+    if (resized == RunList::Resized::kNotARun) return Misuse::kDoubleFree;
+    if (resized == RunList::Resized::kDone) *result = block.start;
+  }
+  return *result != nullptr ? Misuse::kNone : move_block(block.start, block.usable_bytes, bytes, result);
+}
+
+// The pin keeps the mapping readable during the copy, should another thread free it meanwhile.
+Misuse reallocate_mapping(const Block& block, size_t bytes, void** result) {
+  if (bytes > kMaxRunBytes / kShrinkShare) *result = mapping_table.resize(block.start, bytes);
+  if (*result != nullptr) return Misuse::kNone;
+  if (!mapping_table.pin(block.start)) return Misuse::kDoubleFree;
+  Misuse misuse = move_block(block.start, block.usable_bytes, bytes, result);
+  mapping_table.unpin(block.start);
+  return misuse;
 }
 
 // The rest of reallocate(): blocks that are not the thread's own, runs, mappings, misuse.
@@ -147,14 +158,11 @@ Misuse reallocate_slow(void* ptr, size_t bytes, void** result) {
   Block block;
   Misuse misuse = place_of(ptr, &place, &block);
   if (misuse != Misuse::kNone) return misuse;
-  bool is_bucket = block.kind == static_cast<uint32_t>(PageKind::kBucket);
-  if (is_bucket ? stays_in_block(block.usable_bytes, bytes)
-                : place.page != nullptr && resize_run_in_place(place.page, bytes)) {
-    *result = ptr;
-    return Misuse::kNone;
-  }
-  if (place.page == nullptr && bytes > kMaxRunBytes / kShrinkShare) *result = mapping_table.resize(ptr, bytes);
-  return *result != nullptr ? Misuse::kNone : move_block(ptr, block.usable_bytes, bytes, result);
+  if (place.page == nullptr) return reallocate_mapping(block, bytes, result);
+  if (block.kind == static_cast<uint32_t>(PageKind::kRun)) return reallocate_run(place.page, block, bytes, result);
+  if (!stays_in_block(block.usable_bytes, bytes)) return move_block(ptr, block.usable_bytes, bytes, result);
+  *result = ptr;
+  return Misuse::kNone;
 }
 
 }  // namespace

@@ -4,7 +4,9 @@
 
 #include "../base/check.h"
 #include "../os/memory.h"
+#include "purge.h"
 #include "run_list.h"
+#include "thread_arena.h"
 
 namespace pagerun {
 
@@ -14,6 +16,8 @@ Lock arenas_lock;
 namespace {
 
 constexpr size_t kArenaBatch = 4;  // arenas that one mapping holds
+constexpr uint64_t kPurgeLeastPages = 8;
+constexpr uint64_t kPurgeShare = 8;
 
 std::atomic<Arena*> all_arenas{nullptr};  // release: pairs with arena_first()
 Arena* abandoned_arenas = nullptr;        // under arenas_lock
@@ -79,9 +83,31 @@ void partial_to_empty(Arena* arena, Bucket* bucket, PageHeader* page) {
   page_release(arena, page);
 }
 
+// Puts back the empty pages that buckets keep as their current ones; false when there was none.
+bool arena_trim(Arena* arena) {
+  bool trimmed = false;
+  for (Bucket& bucket : arena->buckets) {
+    PageHeader* page = bucket.page;
+    if (page == nullptr || used_of(*page) != 0) continue;
+    bucket_clear(bucket);
+    page_release(arena, page);
+    trimmed = true;
+  }
+  return trimmed;
+}
+
+// Before an arena has grown by a part of itself, what is free inside its pages is given back.
+void arena_note_growth(Arena* arena, uint32_t pages) {
+  if (arena == &empty_arena || arena == &ended_arena) return;
+  arena->grown_pages += pages;
+  if (arena->grown_pages < kPurgeLeastPages || arena->grown_pages < arena->page_count / kPurgeShare) return;
+  arena->grown_pages = 0;
+  arena_purge_free_blocks(arena);
+}
+
 PageHeader* page_new(Arena* arena, const Bucket* bucket) {
   uint32_t size_class = bucket->size_class;
-  PageHeader* page = run_list.take(class_pages(size_class));
+  PageHeader* page = arena_take_run(arena, class_pages(size_class));
   if (page == nullptr) return nullptr;
   const Region& region = region_of_header(page);
   page->capacity = static_cast<uint16_t>(class_capacity(size_class));
@@ -131,12 +157,13 @@ void page_collect(PageHeader* page) {
   // Before the summary is taken: whoever finds it empty after that closes the fast path again.
   store_relaxed(page->start_limit, kStartLimits.of_class[page->size_class]);
   // acquire: pairs with the release in page_free_remote(); the blocks' last writes come before their next use
-  uint64_t words = page->remote_summary.exchange(0, std::memory_order_acq_rel);
+  uint64_t words = page->remote_summary.exchange(0, std::memory_order_acq_rel) & whole_summary(*page);
   uint32_t freed = 0;
   for (; words != 0; words &= words - 1) {
     uint32_t w = lowest_bit(words);
     // A block that is free already was freed by two threads at the same time, neither of which could see the other.
-    uint64_t bits = page->remote_bits[w].exchange(0, std::memory_order_acq_rel) & ~page->free_bits[w];
+    uint64_t blocks = low_bits(page->capacity - w * kWordBits);
+    uint64_t bits = page->remote_bits[w].exchange(0, std::memory_order_acq_rel) & ~page->free_bits[w] & blocks;
     store_relaxed(page->free_bits[w], page->free_bits[w] | bits);
     page->summary |= 1ull << w;
     freed += count_bits(bits);
@@ -225,6 +252,14 @@ void current_retire(Arena* arena, Bucket* bucket) {
 
 }  // namespace
 
+PageHeader* arena_take_run(Arena* arena, uint32_t pages) {
+  PageHeader* run = run_list.take_dirty(pages);
+  if (run == nullptr && arena_trim(arena)) run = run_list.take_dirty(pages);
+  if (run != nullptr) return run;
+  arena_note_growth(arena, pages);
+  return run_list.take(pages);
+}
+
 void* bucket_take_slow(Arena* arena, Bucket* bucket) {
   PageHeader* page = bucket->page;
   if (page != nullptr) {
@@ -253,15 +288,21 @@ void page_notify(Arena* arena, PageHeader* page) {
 Misuse page_free_remote(PageHeader* page, uint32_t index) {
   uint32_t w = word_of(index);
   uint64_t bit = mask_of(index);
+  Misuse misuse = Misuse::kNone;
   // release: pairs with page_collect(); what this thread wrote to the block comes before its next use
   uint64_t old = page->remote_bits[w].fetch_or(bit, std::memory_order_acq_rel);
   if (old & bit) return Misuse::kDoubleFree;
-  if (old != 0) return Misuse::kNone;
-  if (page->remote_summary.fetch_or(1ull << w, std::memory_order_acq_rel) == 0) {
-    store_relaxed(page->start_limit, 0u);
-    page_send_to_owner(page);
+  if (load_relaxed(page->free_bits[w]) & bit) [[unlikely]] {
+    // The owner has freed the block at the same moment: this thread's bit is taken back. Who relied on it is served
+    // below.
+    misuse = Misuse::kDoubleFree;
+    if ((page->remote_bits[w].fetch_and(~bit, std::memory_order_acq_rel) & ~bit) == 0) return misuse;
   }
-  return Misuse::kNone;
+  bool is_announced = old != 0 || page->remote_summary.fetch_or(1ull << w, std::memory_order_acq_rel) != 0;
+  // Even where another thread owes the next step, the owner's fast path is closed before this free returns.
+  if (load_relaxed(page->start_limit) != 0) store_relaxed(page->start_limit, 0u);
+  if (!is_announced) page_send_to_owner(page);
+  return misuse;
 }
 
 void arena_drain(Arena* arena) { pages_drain(arena, remote_pages_take(arena)); }

@@ -69,6 +69,7 @@ struct Arena {
 
   uint16_t direct[kMaxDirectBytes + 1];                            // bytes -> offset of its bucket in the arena
   uint64_t id;                                                     // never 0, never reused for another arena
+  uint64_t grown_pages;                                            // taken from memory not in use since the last purge
   uint64_t page_count;                                             // bucket pages owned
   alignas(kCacheLineBytes) std::atomic<PageHeader*> remote_pages;  // pages to drain, linked by remote_next
   std::atomic<ArenaState> state;
@@ -83,6 +84,7 @@ extern uint64_t no_bits;
 constexpr Arena::Arena()
     : direct{},
       id(0),
+      grown_pages(0),
       page_count(0),
       remote_pages(nullptr),
       state(ArenaState::kAbandoned),
@@ -98,6 +100,10 @@ constexpr Arena::Arena()
     direct[bytes] = static_cast<uint16_t>(offsetof(Arena, buckets) + sizeof(Bucket) * class_of(bytes, kMaxAlignBytes));
   }
 }
+
+/// A run for the arena's thread, from memory that is in use already if it can be had, the arena's own empty pages
+/// included; as RunList::take() otherwise.
+PageHeader* arena_take_run(Arena* arena, uint32_t pages);
 
 /// A block of `bucket`, whose current word has no free bit: next word, drain, next page, new page. Null when exhausted.
 void* bucket_take_slow(Arena* arena, Bucket* bucket);

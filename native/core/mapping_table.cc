@@ -120,7 +120,7 @@ void* MappingTable::resize(void* ptr, size_t bytes) {
   bytes = round_up(bytes, kOsPageBytes);
   LockGuard guard(lock_);
   Mapping* entry = entry_holding(ptr);
-  CHECK(entry != nullptr && entry->address == ptr && !entry->is_freed);
+  if (entry == nullptr || entry->address != ptr || entry->is_freed) return nullptr;  // another thread has freed it
   if (entry->bytes == bytes) return ptr;
   bool is_pinned = entry->pins > 0;
   if (is_pinned && bytes < entry->bytes) return nullptr;

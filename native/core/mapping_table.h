@@ -28,7 +28,8 @@ class MappingTable {
   /// Gives the block that starts at `ptr` back (or leaves it to its pins).
   Misuse put(void* ptr);
 
-  /// Resizes the block at `ptr` where the kernel can do it without a copy; null when it cannot (nothing has changed).
+  /// Resizes the block at `ptr` where the kernel can do it without a copy; null when it cannot, or when it is
+  /// freed (nothing has changed).
   void* resize(void* ptr, size_t bytes);
 
   /// Looks `ptr` up as locate() does; kForeignPointer when it lies in no mapping.

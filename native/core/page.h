@@ -23,6 +23,7 @@ namespace pagerun {
 
 constexpr size_t kPageBytes = 64 << 10;
 constexpr uint32_t kMaxBlocks = 4096;  // of a page; a page of tiny blocks uses no more, and never touches its rest
+constexpr uint32_t kLeastBlocks = 2;   // so that the largest class still fits one page
 constexpr uint32_t kBitmapWords = kMaxBlocks / kWordBits;
 constexpr uint32_t kInlineWords = 4;
 constexpr uint32_t kInlineBlocks = kInlineWords * kWordBits;
@@ -103,9 +104,9 @@ constexpr uint32_t start_limit_of(uint32_t block_bytes, uint32_t capacity) {
   return static_cast<uint32_t>((starts < capacity ? starts : capacity) * excess);
 }
 
-/// Pages that a bucket page of the class takes: room for at least eight blocks.
+/// Pages that a bucket page of the class takes: room for at least kLeastBlocks blocks.
 constexpr uint32_t class_pages(uint32_t size_class) {
-  return static_cast<uint32_t>(power_of_two_at_least(divide_up(class_bytes(size_class) * 8, kPageBytes)));
+  return static_cast<uint32_t>(power_of_two_at_least(divide_up(class_bytes(size_class) * kLeastBlocks, kPageBytes)));
 }
 
 constexpr uint32_t class_capacity(uint32_t size_class) {

@@ -102,37 +102,64 @@ PageHeader* RunList::find(const Bins& bins, uint32_t pages) const {
   return nullptr;
 }
 
+// From the part of a region that was never used. Where there is room a refusal means that memory is exhausted, not
+// address space: no further region is added then.
 PageHeader* RunList::take_fresh(uint32_t pages) {
   uint32_t count = region_table.count.load(std::memory_order_relaxed);
   for (uint32_t i = 0; i < count; i++) {
-    if (PageHeader* first = region_table.regions[i].extend(pages)) return first;
+    Region& region = region_table.regions[i];
+    if (region.pages_left() >= pages) return region.extend(pages);
   }
   Region* added = region_add(pages);
   return added == nullptr ? nullptr : added->extend(pages);
 }
 
-PageHeader* RunList::take_locked(uint32_t pages) {
-  PageHeader* run = find(bins_[true], pages);
-  if (run == nullptr) run = find(bins_[false], pages);
-  if (run == nullptr) {
-    run = take_fresh(pages);
-    if (run == nullptr) return nullptr;
-    mark_run(run, pages, false);
-  } else {
-    uint32_t rest = run->run_pages - pages;
-    bool dirty = run->run_dirty;
-    remove(run);
-    if (rest > 0) insert(run + pages, rest, dirty);
-    mark_run(run, pages, dirty);
-  }
+// The first `pages` pages of a free run; the rest is a free run again.
+PageHeader* RunList::split(PageHeader* run, uint32_t pages) {
+  uint32_t rest = run->run_pages - pages;
+  bool dirty = run->run_dirty;
+  remove(run);
+  if (rest > 0) insert(run + pages, rest, dirty);
+  mark_run(run, pages, dirty);
   taken_pages_ += pages;
   return run;
 }
 
-PageHeader* RunList::take(uint32_t pages, uint32_t align_pages) {
+PageHeader* RunList::take_locked(uint32_t pages, bool* is_fresh) {
+  PageHeader* run = find(bins_[true], pages);
+  if (run == nullptr) run = find(bins_[false], pages);
+  if (run != nullptr) return split(run, pages);
+  run = take_fresh(pages);
+  if (run == nullptr) return nullptr;
+  *is_fresh = true;
+  mark_run(run, pages, false);
+  taken_pages_ += pages;
+  return run;
+}
+
+PageHeader* RunList::take_dirty(uint32_t pages) {
   LockGuard guard(lock_);
-  if (align_pages == 1) return take_locked(pages);
-  PageHeader* run = take_locked(pages + align_pages - 1);
+  PageHeader* run = find(bins_[true], pages);
+  return run == nullptr ? nullptr : split(run, pages);
+}
+
+PageHeader* RunList::take(uint32_t pages, uint32_t align_pages) {
+  bool is_fresh = false;
+  size_t dirty_pages = 0;
+  PageHeader* run = nullptr;
+  {
+    LockGuard guard(lock_);
+    run = align_pages == 1 ? take_locked(pages, &is_fresh) : take_aligned_locked(pages, align_pages, &is_fresh);
+    dirty_pages = dirty_pages_;
+  }
+  // Free runs too short for this one stay behind in memory. So many of them as the region has just grown by are given
+  // back: the peak follows what is in use, and all of it costs at most as much again as the growth itself.
+  if (is_fresh && dirty_pages > 0) give_back(dirty_pages > pages ? dirty_pages - pages : 0);
+  return run;
+}
+
+PageHeader* RunList::take_aligned_locked(uint32_t pages, uint32_t align_pages, bool* is_fresh) {
+  PageHeader* run = take_locked(pages + align_pages - 1, is_fresh);
   if (run == nullptr) return nullptr;
   uintptr_t page_number = reinterpret_cast<uintptr_t>(run->start) / kPageBytes;
   auto before = static_cast<uint32_t>(round_up(page_number, align_pages) - page_number);
@@ -179,20 +206,19 @@ bool RunList::put(PageHeader* head, PageKind kind) {
   return true;
 }
 
-bool RunList::grow(PageHeader* head, uint32_t pages, bool* dirty) {
-  LockGuard guard(lock_);
+// Adds the pages behind a run to it, from the free run there or from the part of the region that was never used.
+bool RunList::grow_locked(PageHeader* head, uint32_t pages) {
   uint32_t had = head->run_pages, more = pages - had;
   PageHeader* behind = head + had;
   Region& region = region_of_header(head);
   if (static_cast<size_t>(behind - region.headers) == region.used_pages) {
     if (region.extend(more) == nullptr) return false;
-    *dirty = false;
   } else {
     if (kind_of(behind) != PageKind::kFree || behind->run_pages < more) return false;
     uint32_t rest = behind->run_pages - more;
-    *dirty = behind->run_dirty != 0;
+    bool dirty = behind->run_dirty != 0;
     remove(behind);
-    if (rest > 0) insert(behind + more, rest, *dirty);
+    if (rest > 0) insert(behind + more, rest, dirty);
   }
   mark_follow(head, had, pages);
   store_relaxed(head->run_pages, pages);
@@ -200,12 +226,20 @@ bool RunList::grow(PageHeader* head, uint32_t pages, bool* dirty) {
   return true;
 }
 
-void RunList::shrink(PageHeader* head, uint32_t pages) {
-  LockGuard guard(lock_);
+void RunList::shrink_locked(PageHeader* head, uint32_t pages) {
   uint32_t rest = head->run_pages - pages;
-  if (rest == 0) return;
   store_relaxed(head->run_pages, pages);
   put_locked(head + pages, rest, true);
+}
+
+RunList::Resized RunList::resize(PageHeader* head, size_t bytes) {
+  auto pages = static_cast<uint32_t>(divide_up(bytes, kPageBytes));
+  LockGuard guard(lock_);
+  if (kind_of(head) != PageKind::kRun || !is_settled(*head)) return Resized::kNotARun;
+  if (pages > head->run_pages && !grow_locked(head, pages)) return Resized::kNoRoom;
+  if (pages < head->run_pages) shrink_locked(head, pages);
+  store_relaxed(head->run_bytes, round_up(bytes, kOsPageBytes));
+  return Resized::kDone;
 }
 
 PageHeader* RunList::take_largest_dirty() {

@@ -26,17 +26,19 @@ class RunList {
   /// address space or memory is exhausted.
   PageHeader* take(uint32_t pages, uint32_t align_pages = 1);
 
+  /// The same from free runs whose content is in memory already; null when none is long enough.
+  PageHeader* take_dirty(uint32_t pages);
+
   /// Puts a run or bucket page back; it must hold no live block. Merges it with its free neighbours. False, with
   /// nothing changed, when it is not (or no longer) the head of a page of that kind: of two frees of a run one is
   /// refused.
   bool put(PageHeader* head, PageKind kind);
 
-  /// Lengthens a run in place to `pages`; false when what lies behind it is in use. *dirty tells whether the new part
-  /// may hold old content.
-  bool grow(PageHeader* head, uint32_t pages, bool* dirty);
+  enum class Resized { kDone, kNoRoom, kNotARun };
 
-  /// Shortens a run in place to `pages`, at least 1.
-  void shrink(PageHeader* head, uint32_t pages);
+  /// Makes a run in use as long as `bytes` need, in place. kNoRoom when what lies behind it is in use, kNotARun when
+  /// another thread has freed it meanwhile: nothing has changed then.
+  Resized resize(PageHeader* head, size_t bytes);
 
   /// Gives the content of free runs back to the system until at most `keep_pages` of them may still hold any; returns
   /// the pages given back. Makes its system calls without the lock.
@@ -59,7 +61,11 @@ class RunList {
     uint64_t not_empty[kBins / kWordBits] = {};
   };
 
-  PageHeader* take_locked(uint32_t pages);
+  PageHeader* take_locked(uint32_t pages, bool* is_fresh);
+  PageHeader* take_aligned_locked(uint32_t pages, uint32_t align_pages, bool* is_fresh);
+  PageHeader* split(PageHeader* run, uint32_t pages);
+  bool grow_locked(PageHeader* head, uint32_t pages);
+  void shrink_locked(PageHeader* head, uint32_t pages);
   void put_locked(PageHeader* head, uint32_t pages, bool dirty);
   void insert(PageHeader* first, uint32_t pages, bool dirty);
   void remove(PageHeader* first);

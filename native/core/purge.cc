@@ -1,0 +1,59 @@
+#include "purge.h"
+
+#include "../os/memory.h"
+
+namespace pagerun {
+
+namespace {
+
+// Less than this is not worth the system calls.
+constexpr size_t kLeastFreeBytes = 16 << 10;
+
+// The first block at or after `from` whose free bit is `is_free`; `capacity` when there is none.
+uint32_t next_block(const PageHeader* page, uint32_t from, bool is_free) {
+  for (uint32_t w = word_of(from); w < words_of(page->capacity); w++) {
+    uint64_t word = is_free ? page->free_bits[w] : ~page->free_bits[w];
+    if (w == word_of(from)) word &= ~0ull << (from % kWordBits);
+    if (word == 0) continue;
+    uint32_t found = w * kWordBits + lowest_bit(word);
+    return found < page->capacity ? found : page->capacity;
+  }
+  return page->capacity;
+}
+
+size_t purge_blocks(const PageHeader* page, uint32_t from, uint32_t to) {
+  uint64_t start = round_up(static_cast<uint64_t>(from) * page->block_bytes, kOsPageBytes);
+  uint64_t end = round_down(static_cast<uint64_t>(to) * page->block_bytes, kOsPageBytes);
+  if (start >= end || !os::purge(page->start + start, end - start)) return 0;
+  return end - start;
+}
+
+size_t purge_if_worth_it(const PageHeader* page) {
+  size_t free_bytes = static_cast<size_t>(page->capacity - used_of(*page)) * page->block_bytes;
+  return free_bytes < kLeastFreeBytes ? 0 : page_purge_free_blocks(page);
+}
+
+}  // namespace
+
+size_t page_purge_free_blocks(const PageHeader* page) {
+  size_t purged = 0;
+  for (uint32_t from = next_block(page, 0, true); from < page->capacity;) {
+    uint32_t to = next_block(page, from, false);
+    purged += purge_blocks(page, from, to);
+    from = next_block(page, to, true);
+  }
+  return purged;
+}
+
+size_t arena_purge_free_blocks(Arena* arena) {
+  size_t purged = 0;
+  for (Bucket& bucket : arena->buckets) {
+    if (bucket.page != nullptr) purged += purge_if_worth_it(bucket.page);
+    for (const PageHeader* page = bucket.partial.first(); page != nullptr; page = page->next) {
+      purged += purge_if_worth_it(page);
+    }
+  }
+  return purged;
+}
+
+}  // namespace pagerun
