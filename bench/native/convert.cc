@@ -2,7 +2,6 @@
 #include "convert.h"
 
 #include <dirent.h>
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -166,7 +165,7 @@ class Converter {
 
 std::string find_largest(const char* directory) {
   DIR* list = opendir(directory);
-  if (list == nullptr) die("cannot open %s: %s", directory, strerrordesc_np(errno));
+  if (list == nullptr) die("cannot open %s: %m", directory);
   std::string largest;
   size_t most_events = 0;
   while (const dirent* entry = readdir(list)) {
@@ -186,7 +185,7 @@ std::string find_largest(const char* directory) {
 
 std::string find_source(const char* source) {
   struct stat status = {};
-  if (stat(source, &status) != 0) die("cannot open %s: %s", source, strerrordesc_np(errno));
+  if (stat(source, &status) != 0) die("cannot open %s: %m", source);
   return S_ISDIR(status.st_mode) ? find_largest(source) : std::string(source);
 }
 

@@ -1,6 +1,7 @@
 // See die.h.
 #include "die.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -8,9 +9,11 @@
 namespace pagerun::bench {
 
 void die(const char* format, ...) {
+  int reason = errno;  // for %m in the format
   va_list values;
   va_start(values, format);
   fputs("pagerun_bench: ", stderr);
+  errno = reason;
   vfprintf(stderr, format, values);
   fputc('\n', stderr);
   va_end(values);

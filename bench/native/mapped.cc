@@ -1,7 +1,6 @@
 // See mapped.h.
 #include "mapped.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -12,12 +11,12 @@ namespace pagerun::bench {
 MappedFile::MappedFile(const char* path) {
   int file = open(path, O_RDONLY | O_CLOEXEC);
   struct stat status = {};
-  if (file < 0 || fstat(file, &status) != 0) die("cannot open %s: %s", path, strerrordesc_np(errno));
+  if (file < 0 || fstat(file, &status) != 0) die("cannot open %s: %m", path);
   if (!S_ISREG(status.st_mode)) die("%s is not a file", path);
   size_ = static_cast<size_t>(status.st_size);
   if (size_ != 0) {
     void* memory = mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, file, 0);
-    if (memory == MAP_FAILED) die("cannot map %s: %s", path, strerrordesc_np(errno));
+    if (memory == MAP_FAILED) die("cannot map %s: %m", path);
     bytes_ = static_cast<const uint8_t*>(memory);
   }
   close(file);

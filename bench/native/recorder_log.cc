@@ -49,7 +49,7 @@ __thread uint32_t thread_id;
 
 void complain(const char* what) {
   char line[PATH_MAX + 128];
-  int length = snprintf(line, sizeof line, "recorder: %s (%s)\n", what, strerrordesc_np(errno));
+  int length = snprintf(line, sizeof line, "recorder: %s (%m)\n", what);
   if (length > 0) (void)!write(STDERR_FILENO, line, static_cast<size_t>(length));
 }
 

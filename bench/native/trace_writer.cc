@@ -1,7 +1,6 @@
 // See trace_writer.h.
 #include "trace_writer.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -26,7 +25,7 @@ void write_file(const char* path, const Bytes& bytes) {
   FILE* file = fopen(path, "wb");
   bool is_written = file != nullptr && fwrite(bytes.data(), 1, bytes.size(), file) == bytes.size();
   is_written = file != nullptr && fclose(file) == 0 && is_written;
-  if (!is_written) die("cannot write %s: %s", path, strerrordesc_np(errno));
+  if (!is_written) die("cannot write %s: %m", path);
 }
 
 }  // namespace
