@@ -84,9 +84,9 @@ class Converter {
   };
 
   uint32_t thread_of(const RawRecord& record) {
-    uint32_t next = static_cast<uint32_t>(threads_.size());
-    if (next > kMaxThreads) die("the recording has more than %zu threads", size_t{kMaxThreads});
-    return threads_.try_emplace(record.thread, next).first->second;
+    auto found = threads_.try_emplace(record.thread, static_cast<uint32_t>(threads_.size())).first;
+    if (threads_.size() > kMaxThreads) die("the recording has more than %zu threads", size_t{kMaxThreads});
+    return found->second;
   }
 
   void write(const RawRecord& record, Operation operation, const Live& live, uint64_t old_bytes) {

@@ -110,7 +110,10 @@ record_redis() {
   PAGERUN_RECORD="$work/raw" LD_PRELOAD="$recorder" redis-server --port $redis_port --save '' --io-threads 2 \
     --io-threads-do-reads yes --lazyfree-lazy-user-del yes --lazyfree-lazy-server-del yes >"$work/out.txt" 2>&1 &
   server=$!
-  until redis-cli -p $redis_port ping >/dev/null 2>&1; do sleep 0.1; done
+  until redis-cli -p $redis_port ping >"$work/ping.txt" 2>&1; do
+    kill -0 $server
+    sleep 0.1
+  done
   redis-benchmark -p $redis_port -c 16 -P 8 -n 16000 -r 20000 -d 200 -q \
     -t set,get,incr,lpush,lpop,sadd,hset,zadd,mset >"$work/out.txt"
   redis-benchmark -p $redis_port -c 16 -P 8 -n 8000 -r 200 -q rpush list:__rand_int__ an-element-of-a-list >"$work/out.txt"
