@@ -1,0 +1,143 @@
+// Types of the public interface, checked by the compiler alone (npm run typecheck): this file is never run.
+// A line below `@ts-expect-error` must be an error; the compiler says so where it is none.
+import {
+  type alignedAlloc,
+  type Capabilities,
+  type calloc,
+  capabilities,
+  copyIn,
+  copyOut,
+  free,
+  type MemoryStats,
+  malloc,
+  type memoryStats,
+  PagerunError,
+  type PagerunErrorCode,
+  type PagerunErrorOf,
+  realloc,
+  type Snapshot,
+  snapshot,
+  type usableSize,
+  type Verdict,
+  verify,
+  view,
+} from "pagerun";
+
+/** Compiles only where both types are the same. */
+type Same<One, Other> =
+  (<T>() => T extends One ? 1 : 2) extends <T>() => T extends Other ? 1 : 2 ? true : { one: One; other: Other };
+function same<One, Other>(_: Same<One, Other>): void {}
+
+// Parameters and results.
+same<Parameters<typeof malloc>, [size: number | bigint]>(true);
+same<ReturnType<typeof malloc>, bigint>(true);
+same<Parameters<typeof calloc>, [count: number | bigint, size?: number | bigint | undefined]>(true);
+same<Parameters<typeof realloc>, [ptr: bigint, size: number | bigint]>(true);
+same<ReturnType<typeof realloc>, bigint>(true);
+same<Parameters<typeof alignedAlloc>, [alignment: number | bigint, size: number | bigint]>(true);
+same<Parameters<typeof free>, [ptr: bigint]>(true);
+same<ReturnType<typeof free>, void>(true);
+same<ReturnType<typeof usableSize>, number>(true);
+same<Parameters<typeof view>, [ptr: bigint, length: number | bigint]>(true);
+same<ReturnType<typeof copyIn>, void>(true);
+same<ReturnType<typeof memoryStats>, MemoryStats>(true);
+same<ReturnType<typeof snapshot>, Snapshot>(true);
+same<ReturnType<typeof verify>, Verdict>(true);
+same<typeof capabilities, Capabilities>(true);
+
+const bytes: Uint8Array = view(malloc(8), 8);
+const copy: Uint8Array = copyOut(malloc(8n), 8n);
+copyIn(malloc(8), bytes);
+copyIn(malloc(8), new Float64Array(1));
+copyIn(malloc(8), new DataView(new ArrayBuffer(8)));
+copyIn(malloc(8), new SharedArrayBuffer(8));
+copyIn(malloc(8), Buffer.from(copy));
+
+// Pointers are bigint, sizes are not strings, and nothing may be left out.
+// @ts-expect-error
+free(8);
+// @ts-expect-error
+free(undefined);
+// @ts-expect-error
+malloc("8");
+// @ts-expect-error
+malloc();
+// @ts-expect-error
+view(8, 8);
+// @ts-expect-error
+view(8n);
+// @ts-expect-error
+realloc(8n, null);
+// @ts-expect-error
+copyIn(8n, [1, 2, 3]);
+// @ts-expect-error
+const pointer: number = malloc(8);
+
+// What is reported cannot be changed by accident.
+// @ts-expect-error
+capabilities.externalViews = false;
+// @ts-expect-error
+snapshot().totals.liveBytes = 0;
+// @ts-expect-error
+snapshot().pages.pop();
+
+// A verdict tells more only where it is not ok.
+const verdict = verify();
+if (!verdict.ok) {
+  same<typeof verdict.invariant, string>(true);
+  same<typeof verdict.address, bigint>(true);
+}
+// @ts-expect-error
+verdict.invariant;
+
+// The code of an error tells which values it has.
+same<
+  PagerunErrorCode,
+  | "ERR_INVALID_ARGUMENT"
+  | "ERR_OUT_OF_MEMORY"
+  | "ERR_DOUBLE_FREE"
+  | "ERR_INTERIOR_POINTER"
+  | "ERR_FOREIGN_POINTER"
+  | "ERR_OUT_OF_BOUNDS"
+  | "ERR_EXTERNAL_VIEWS_UNSUPPORTED"
+>(true);
+
+function tell(error: unknown): string {
+  if (!(error instanceof PagerunError)) return "not ours";
+  same<typeof error, PagerunError>(true);
+  same<typeof error.code, PagerunErrorCode>(true);
+  const text: string = error.message;
+  switch (error.code) {
+    case "ERR_INVALID_ARGUMENT":
+      same<typeof error.received, unknown>(true);
+      return error.argument + error.expected;
+    case "ERR_OUT_OF_MEMORY":
+      same<typeof error.size, number | bigint>(true);
+      // @ts-expect-error
+      return error.ptr;
+    case "ERR_DOUBLE_FREE":
+    case "ERR_FOREIGN_POINTER":
+      same<typeof error.ptr, bigint>(true);
+      return error.call;
+    case "ERR_INTERIOR_POINTER":
+      same<typeof error.block, bigint | undefined>(true);
+      return error.call;
+    case "ERR_OUT_OF_BOUNDS":
+      same<typeof error.length, number>(true);
+      same<typeof error.available, number | undefined>(true);
+      return error.call;
+    case "ERR_EXTERNAL_VIEWS_UNSUPPORTED":
+      return text;
+  }
+}
+
+const one = {} as PagerunErrorOf<"ERR_OUT_OF_BOUNDS">;
+same<typeof one.code, "ERR_OUT_OF_BOUNDS">(true);
+const whole: PagerunError = one;
+const plain: Error = whole;
+
+// Errors are made by pagerun alone.
+// @ts-expect-error
+new PagerunError();
+
+export { plain, pointer, tell };

@@ -1,0 +1,240 @@
+// The bindings in worker threads: several at once, blocks that cross threads, and threads that end in every way.
+import { spawnSync } from "node:child_process";
+import { once } from "node:events";
+import { Worker, type WorkerOptions } from "node:worker_threads";
+import { copyOut, free, malloc, memoryStats, snapshot, usableSize, verify, view } from "pagerun";
+import { describe, expect, test } from "vitest";
+import { root } from "../structure/tree.js";
+import { codeOf, kilobyte, kinds, megabyte, verifyAfterEach } from "../support/heap.js";
+
+verifyAfterEach();
+
+function start(role: string, data: object = {}, options: WorkerOptions = {}): Worker {
+  return new Worker(new URL("roles.mjs", import.meta.url), { workerData: { role, ...data }, ...options });
+}
+
+/** The first message of a worker, once the worker has ended. */
+async function resultOf<Result>(worker: Worker): Promise<Result> {
+  const ended = once(worker, "exit");
+  const [message] = (await once(worker, "message")) as [Result];
+  await ended;
+  return message;
+}
+
+/** Memory that the heap has in use or ready. */
+function heldBytes(): number {
+  return memoryStats().committedBytes;
+}
+
+describe("workers at the same time", () => {
+  test("each work by themselves on one heap", async () => {
+    const before = memoryStats().liveBlocks;
+    const workers = Array.from({ length: 6 }, (_, seed) =>
+      start("churn", { seed, steps: 20_000, largest: 200 * kilobyte }),
+    );
+    for (const result of await Promise.all(workers.map((worker) => resultOf(worker)))) {
+      expect(result).toEqual({ wrong: 0, verdict: { ok: true } });
+    }
+    expect(memoryStats().liveBlocks).toBe(before);
+  });
+
+  test("with the main thread allocating in between", async () => {
+    const workers = Array.from({ length: 3 }, (_, seed) =>
+      resultOf(start("churn", { seed: seed + 50, steps: 10_000, largest: 5 * megabyte })),
+    );
+    const done = Promise.all(workers);
+    let isDone = false;
+    void done.then(() => {
+      isDone = true;
+    });
+    for (let i = 0; !isDone; i++) {
+      const ptr = malloc(i % 100_000);
+      view(ptr, i % 100_000).fill(1);
+      free(ptr);
+      if (i % 100 === 0) await new Promise(setImmediate);
+    }
+    for (const result of await done) expect(result).toEqual({ wrong: 0, verdict: { ok: true } });
+  });
+
+  test("may number more than fifty, one after another and in groups, and leave nothing", async () => {
+    const run = (count: number) =>
+      Promise.all(
+        Array.from({ length: count }, (_, seed) =>
+          resultOf(start("churn", { seed, steps: 300, largest: 50 * kilobyte })),
+        ),
+      );
+    await run(8);
+    const before = { liveBlocks: memoryStats().liveBlocks, committed: heldBytes() };
+    for (let i = 0; i < 16; i++) await run(1);
+    for (let i = 0; i < 5; i++) await run(8);
+    expect(memoryStats().liveBlocks).toBeLessThanOrEqual(before.liveBlocks);
+    // Arenas and pages of threads that ended are used again: there are as many as threads at one time.
+    expect(memoryStats().arenas).toBeLessThanOrEqual(8 + 2);
+    expect(heldBytes()).toBeLessThanOrEqual(before.committed + 8 * megabyte);
+  }, 120_000);
+});
+
+describe("blocks that cross threads", () => {
+  test.each(kinds)("are used and freed by a thread that has not made them: $kind", async ({ size }) => {
+    const ptr = malloc(size);
+    view(ptr, size).fill(1);
+    const result = await resultOf(start("use", { ptr, size }));
+    expect(result).toEqual({ seen: 1, size: usableSize(ptr), copied: 3, interior: "ERR_INTERIOR_POINTER" });
+    expect(view(ptr, size)[0]).toBe(3);
+    expect(await resultOf(start("free", { blocks: [ptr, ptr] }))).toEqual(["freed", "ERR_DOUBLE_FREE"]);
+    expect(codeOf(() => free(ptr))).toBe("ERR_DOUBLE_FREE");
+    expect(codeOf(() => view(ptr, 1))).toBe("ERR_OUT_OF_BOUNDS");
+  });
+
+  test.each(kinds)("outlive the thread that made them: $kind", async ({ size }) => {
+    const count = size > megabyte ? 3 : 500;
+    const before = memoryStats().liveBlocks;
+    const blocks = await resultOf<bigint[]>(start("make", { count, size }));
+    expect(memoryStats().liveBlocks - before).toBe(count);
+    blocks.forEach((ptr, i) => {
+      expect(view(ptr, size).every((byte) => byte === (i & 0xff))).toBe(true);
+      free(ptr);
+      expect(codeOf(() => free(ptr))).toBe("ERR_DOUBLE_FREE");
+    });
+    expect(memoryStats().liveBlocks).toBe(before);
+  });
+
+  test("made here and freed there by the ten thousand, leave nothing", async () => {
+    const before = memoryStats().liveBlocks;
+    const blocks = Array.from({ length: 10_000 }, (_, i) => malloc((i * 37) % 3000));
+    const workers = [0, 1].map((part) => start("free", { blocks: blocks.filter((_, i) => i % 2 === part) }));
+    for (const codes of await Promise.all(workers.map((worker) => resultOf<string[]>(worker)))) {
+      expect(new Set(codes)).toEqual(new Set(["freed"]));
+    }
+    // This thread takes the pages back when it allocates again.
+    for (let i = 0; i < 10_000; i++) free(malloc((i * 37) % 3000));
+    expect(memoryStats().liveBlocks).toBeLessThanOrEqual(before);
+    expect(snapshot().pages.reduce((sum, page) => sum + page.used, 0)).toBeLessThanOrEqual(before);
+  });
+
+  test("are freed once, when two threads that have not made them free them at the same moment", async () => {
+    for (const { size } of kinds) {
+      const blocks = Array.from({ length: size > megabyte ? 20 : 2000 }, () => malloc(size));
+      const gate = new SharedArrayBuffer(4);
+      const workers = [0, 1].map(() => start("race", { blocks, gate, threads: 2 }));
+      const [one, other] = (await Promise.all(workers.map((worker) => resultOf<string[]>(worker)))) as [
+        string[],
+        string[],
+      ];
+      blocks.forEach((_, i) => {
+        expect([one[i], other[i]].sort()).toEqual(["ERR_DOUBLE_FREE", "freed"]);
+      });
+      expect(verify()).toEqual({ ok: true });
+    }
+  });
+
+  test("stay readable for a view that another thread holds, after they are freed", async () => {
+    for (const size of [100, 6 * megabyte, 64 * megabyte]) {
+      const ptr = malloc(size);
+      const worker = start("hold", { ptr, size });
+      await once(worker, "message");
+      free(ptr);
+      const others = [malloc(64 * megabyte), malloc(64 * megabyte)];
+      worker.postMessage("go on");
+      expect(await resultOf(worker)).toEqual({
+        length: size,
+        live: size === 100 ? expect.anything() : "ERR_OUT_OF_BOUNDS",
+      });
+      for (const other of others) free(other);
+    }
+  });
+});
+
+describe("a worker that ends", () => {
+  test("by terminate() while it allocates, twenty times, does no harm", async () => {
+    for (let i = 0; i < 20; i++) {
+      const workers = [start("endless", { seed: i }), start("endless", { seed: i + 100 })];
+      await Promise.all(workers.map((worker) => once(worker, "message")));
+      await new Promise((done) => setTimeout(done, (i * 7) % 40));
+      await Promise.all(workers.map((worker) => worker.terminate()));
+      expect(verify()).toEqual({ ok: true });
+      free(malloc(1000));
+    }
+  }, 120_000);
+
+  test("by an error leaves its blocks to the others", async () => {
+    const worker = start("fail");
+    const failed = once(worker, "error");
+    const [blocks] = (await once(worker, "message")) as [bigint[]];
+    expect((await failed)[0]).toMatchObject({ message: "as the test wants" });
+    for (const ptr of blocks) {
+      expect(copyOut(ptr, 100)).toHaveLength(100);
+      free(ptr);
+    }
+  });
+
+  test("gives back what only its views held", async () => {
+    const blocks = [malloc(100), malloc(6 * megabyte), malloc(64 * megabyte)];
+    await resultOf(start("leaveViews", { blocks }));
+    const before = heldBytes();
+    for (let i = 0; i < 5; i++) await resultOf(start("leaveViews", { blocks }));
+    expect(heldBytes()).toBeLessThanOrEqual(before);
+    const [, , huge] = blocks as [bigint, bigint, bigint];
+    const size = usableSize(huge);
+    for (const ptr of blocks) free(ptr);
+    expect(heldBytes()).toBeLessThanOrEqual(before - size);
+  });
+
+  test("has its own environment and capabilities", async () => {
+    const env = { ...process.env, PAGERUN_EXTERNAL_VIEWS: "0" };
+    expect(await resultOf(start("capabilities", {}, { env }))).toMatchObject({ externalViews: false });
+    expect(await resultOf(start("capabilities"))).toMatchObject({ externalViews: true });
+  });
+});
+
+describe("a process", () => {
+  /** Runs a program that starts workers of these roles; `Worker` and `start` are there. */
+  function execute(program: string): { status: number | null; signal: string | null; stdout: string; stderr: string } {
+    const prelude = `
+      import { once } from "node:events";
+      import { Worker } from "node:worker_threads";
+      const start = (role, data = {}) => new Worker(${JSON.stringify(new URL("roles.mjs", import.meta.url).pathname)}, { execArgv: [], workerData: { role, ...data } });`;
+    return spawnSync(process.execPath, ["--input-type=module", "-e", prelude + program], {
+      cwd: root,
+      encoding: "utf8",
+      timeout: 60_000,
+    });
+  }
+
+  test("whose first use is in a worker that ends goes on in the main thread", () => {
+    const { stdout, stderr, status } = execute(`
+      const first = start("make", { count: 100, size: 500 });
+      const [blocks] = await once(first, "message");
+      await once(first, "exit");
+      const { free, malloc, memoryStats, verify, view } = await import("pagerun");
+      for (const ptr of blocks) free(ptr);
+      view(malloc(100), 100).fill(1);
+      console.log(memoryStats().liveBlocks, JSON.stringify(verify()));`);
+    expect(stderr).toBe("");
+    expect(stdout).toBe('1 {"ok":true}\n');
+    expect(status).toBe(0);
+  });
+
+  test("that loads the addon only in workers, again and again, ends well", () => {
+    const { stderr, status, signal } = execute(`
+      for (let i = 0; i < 10; i++) {
+        const worker = start("churn", { seed: i, steps: 500, largest: 6_000_000 });
+        await once(worker, "exit");
+      }`);
+    expect({ stderr, status, signal }).toEqual({ stderr: "", status: 0, signal: null });
+  });
+
+  test.each(["process.exit(7)", "throw new Error('as the test wants')"])(
+    "ends by %s while workers allocate and views are held",
+    (end) => {
+      const { status, signal } = execute(`
+      const { malloc, view } = await import("pagerun");
+      globalThis.kept = [view(malloc(100), 100), view(malloc(64_000_000), 100), view(malloc(6_000_000), 100)];
+      const workers = [1, 2, 3].map((seed) => start("endless", { seed }));
+      await Promise.all(workers.map((worker) => once(worker, "message")));
+      ${end}`);
+      expect(signal).toBeNull();
+      expect(status).toBe(end.includes("7") ? 7 : 1);
+    },
+  );
+});
