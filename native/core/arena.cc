@@ -16,8 +16,9 @@ Lock arenas_lock;
 namespace {
 
 constexpr size_t kArenaBatch = 4;  // arenas that one mapping holds
-constexpr uint64_t kPurgeLeastPages = 8;
-constexpr uint64_t kPurgeShare = 8;
+constexpr uint32_t kWrongTrimsInARow = 32;
+constexpr uint64_t kGrowthLeastPages = 8;
+constexpr uint64_t kGrowthShare = 8;
 
 std::atomic<Arena*> all_arenas{nullptr};  // release: pairs with arena_first()
 Arena* abandoned_arenas = nullptr;        // under arenas_lock
@@ -83,30 +84,45 @@ void partial_to_empty(Arena* arena, Bucket* bucket, PageHeader* page) {
   page_release(arena, page);
 }
 
-// Puts back the empty pages that buckets keep as their current ones; false when there was none.
+// True when the last trims, several in a row, took away what was wanted again.
+bool are_trims_wrong(Arena* arena) {
+  bool was_wrong = arena->trims_missed * 2 > arena->trimmed;
+  arena->trims_missed = 0;
+  arena->wrong_trims = was_wrong ? arena->wrong_trims + 1 : 0;
+  if (arena->wrong_trims < kWrongTrimsInARow) return false;
+  arena->wrong_trims = 0;
+  return true;
+}
+
+// Before the arena grows, the empty pages that buckets keep as their current ones go back; false when there is none, or
+// when the arena had better grow by a page: few live blocks of many classes would pass the same pages round for ever.
 bool arena_trim(Arena* arena) {
-  bool trimmed = false;
+  if (are_trims_wrong(arena)) return false;
+  arena->trimmed = 0;
   for (Bucket& bucket : arena->buckets) {
     PageHeader* page = bucket.page;
     if (page == nullptr || used_of(*page) != 0) continue;
     bucket_clear(bucket);
+    bucket.was_trimmed = true;
     page_release(arena, page);
-    trimmed = true;
+    arena->trimmed++;
   }
-  return trimmed;
+  return arena->trimmed > 0;
 }
 
-// Before an arena has grown by a part of itself, what is free inside its pages is given back.
+// When the arena has grown by a part of itself, what is free inside its pages is given back.
 void arena_note_growth(Arena* arena, uint32_t pages) {
-  if (arena == &empty_arena || arena == &ended_arena) return;
-  arena->grown_pages += pages;
-  if (arena->grown_pages < kPurgeLeastPages || arena->grown_pages < arena->page_count / kPurgeShare) return;
-  arena->grown_pages = 0;
+  arena->grown_since_purge += pages;
+  if (arena->grown_since_purge < kGrowthLeastPages || arena->grown_since_purge < arena->page_count / kGrowthShare)
+    return;
+  arena->grown_since_purge = 0;
   arena_purge_free_blocks(arena);
 }
 
-PageHeader* page_new(Arena* arena, const Bucket* bucket) {
+PageHeader* page_new(Arena* arena, Bucket* bucket) {
   uint32_t size_class = bucket->size_class;
+  arena->trims_missed += bucket->was_trimmed;
+  bucket->was_trimmed = false;
   PageHeader* page = arena_take_run(arena, class_pages(size_class));
   if (page == nullptr) return nullptr;
   const Region& region = region_of_header(page);
@@ -254,9 +270,12 @@ void current_retire(Arena* arena, Bucket* bucket) {
 
 PageHeader* arena_take_run(Arena* arena, uint32_t pages) {
   PageHeader* run = run_list.take_dirty(pages);
-  if (run == nullptr && arena_trim(arena)) run = run_list.take_dirty(pages);
   if (run != nullptr) return run;
-  arena_note_growth(arena, pages);
+  if (arena != &empty_arena && arena != &ended_arena) {
+    if (arena_trim(arena)) run = run_list.take_dirty(pages);
+    if (run != nullptr) return run;
+    arena_note_growth(arena, pages);
+  }
   return run_list.take(pages);
 }
 
@@ -288,21 +307,18 @@ void page_notify(Arena* arena, PageHeader* page) {
 Misuse page_free_remote(PageHeader* page, uint32_t index) {
   uint32_t w = word_of(index);
   uint64_t bit = mask_of(index);
-  Misuse misuse = Misuse::kNone;
+  // While the block is in use the page cannot vanish; once its bit is set, only who owes the next step may touch the
+  // page.
+  if (load_relaxed(page->start_limit) != 0) store_relaxed(page->start_limit, 0u);
   // release: pairs with page_collect(); what this thread wrote to the block comes before its next use
   uint64_t old = page->remote_bits[w].fetch_or(bit, std::memory_order_acq_rel);
   if (old & bit) return Misuse::kDoubleFree;
-  if (load_relaxed(page->free_bits[w]) & bit) [[unlikely]] {
-    // The owner has freed the block at the same moment: this thread's bit is taken back. Who relied on it is served
-    // below.
-    misuse = Misuse::kDoubleFree;
-    if ((page->remote_bits[w].fetch_and(~bit, std::memory_order_acq_rel) & ~bit) == 0) return misuse;
+  if (old != 0) return Misuse::kNone;
+  if (page->remote_summary.fetch_or(1ull << w, std::memory_order_acq_rel) == 0) {
+    store_relaxed(page->start_limit, 0u);  // again: a drain may have ended in between
+    page_send_to_owner(page);
   }
-  bool is_announced = old != 0 || page->remote_summary.fetch_or(1ull << w, std::memory_order_acq_rel) != 0;
-  // Even where another thread owes the next step, the owner's fast path is closed before this free returns.
-  if (load_relaxed(page->start_limit) != 0) store_relaxed(page->start_limit, 0u);
-  if (!is_announced) page_send_to_owner(page);
-  return misuse;
+  return Misuse::kNone;
 }
 
 void arena_drain(Arena* arena) { pages_drain(arena, remote_pages_take(arena)); }

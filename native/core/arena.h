@@ -10,10 +10,11 @@
 //
 // Remote frees: the protocol. R frees a block of page P, which arena A owns.
 //
+//   0. R: P.start_limit = 0 (and once more in step 2): until the drain, the owner's frees into P take the slow path,
+//   which
+//      looks at the remote bits and so finds a second free of R's block.
 //   1. R: old = P.remote_bits[w].fetch_or(bit).        old has the bit: double free. old != 0: done.
-//   2. R: old = P.remote_summary.fetch_or(bit w).      old != 0: done. Else start_limit = 0: until the drain the
-//   owner's
-//      frees into P take the slow path, which looks at the remote bits and so finds a second free of R's block.
+//   2. R: old = P.remote_summary.fetch_or(bit w).      old != 0: done.
 //   3. R: pushes P on A.remote_pages (A is P's owner, read just before).
 //   4. R: reads A.state. Not active: R services A (below).
 //
@@ -58,7 +59,8 @@ struct alignas(kCacheLineBytes) Bucket {
   char* word_base;   // address of that word's block 0
   PageHeader* page;  // the current page, or null
   uint32_t block_bytes;
-  uint32_t size_class;
+  uint16_t size_class;
+  bool was_trimmed;  // its empty current page was put back and not missed since
   PageList partial;
   PageList full;
 };
@@ -67,10 +69,13 @@ struct Arena {
   /// Buckets of every class without a page, and the look-up table; id, state and links are set by whoever makes it.
   constexpr Arena();
 
-  uint16_t direct[kMaxDirectBytes + 1];                            // bytes -> offset of its bucket in the arena
-  uint64_t id;                                                     // never 0, never reused for another arena
-  uint64_t grown_pages;                                            // taken from memory not in use since the last purge
-  uint64_t page_count;                                             // bucket pages owned
+  uint16_t direct[kMaxDirectBytes + 1];  // bytes -> offset of its bucket in the arena
+  uint64_t id;                           // never 0, never reused for another arena
+  uint32_t trimmed;                      // pages that the last trim took from buckets; see arena_take_run()
+  uint32_t trims_missed;                 // of these buckets, so many have asked for a page since
+  uint32_t wrong_trims;                  // trims in a row that took away what was wanted again
+  uint64_t grown_since_purge;            // pages taken from memory that was not in use
+  uint64_t page_count;                   // bucket pages owned
   alignas(kCacheLineBytes) std::atomic<PageHeader*> remote_pages;  // pages to drain, linked by remote_next
   std::atomic<ArenaState> state;
   Arena* next;            // of all arenas, for ever
@@ -84,7 +89,10 @@ extern uint64_t no_bits;
 constexpr Arena::Arena()
     : direct{},
       id(0),
-      grown_pages(0),
+      trimmed(0),
+      trims_missed(0),
+      wrong_trims(0),
+      grown_since_purge(0),
       page_count(0),
       remote_pages(nullptr),
       state(ArenaState::kAbandoned),
@@ -94,7 +102,7 @@ constexpr Arena::Arena()
   for (uint32_t c = 0; c < kClassCount; c++) {
     buckets[c].word = &no_bits;
     buckets[c].block_bytes = static_cast<uint32_t>(class_bytes(c));
-    buckets[c].size_class = c;
+    buckets[c].size_class = static_cast<uint16_t>(c);
   }
   for (size_t bytes = 0; bytes <= kMaxDirectBytes; bytes++) {
     direct[bytes] = static_cast<uint16_t>(offsetof(Arena, buckets) + sizeof(Bucket) * class_of(bytes, kMaxAlignBytes));
