@@ -38,7 +38,7 @@ export class Comparison {
   private readonly groups: Group[];
   private readonly total: number;
   /** What the time trials of a round took, and its latency trials, when they were made last. */
-  private secondsOf = { time: 0, latency: 0 };
+  private readonly secondsOf = { time: 0, latency: 0 };
   private done = 0;
 
   constructor(
@@ -47,18 +47,20 @@ export class Comparison {
     private readonly progress: Progress,
   ) {
     this.groups = groupJobs(jobs);
-    this.total = Array.from({ length: limits.trials }, (_, round) => this.groupsOf(round))
-      .flat()
-      .reduce((sum, group) => sum + group.jobs.length, 0);
+    const latencies = jobs.filter((job) => job.kind === "latency").length;
+    const latencyRounds = Math.ceil(limits.trials / limits.latencyEvery) || 1;
+    this.total = (jobs.length - latencies) * limits.trials + latencies * latencyRounds;
   }
 
   /** Makes the trials. What is finished is in `results` at any moment, also when interrupt() ends it early. */
   async run(): Promise<void> {
     for (let round = 0; round < this.limits.trials && !this.interrupted; round++) {
-      if (round > 0 && !this.hasTimeFor(round)) return;
-      const seconds = { time: 0, latency: 0 };
-      for (const group of this.groupsOf(round)) seconds[group.kind] += await this.runGroup(group, round);
-      this.secondsOf = this.hasLatency(round) ? seconds : { ...this.secondsOf, time: seconds.time };
+      if (!this.hasTimeFor(this.secondsOf.time)) return;
+      // Time trials first: when time is short, they are what the comparison is about.
+      this.secondsOf.time = await this.runGroups("time", round);
+      if (this.hasLatency(round) && this.hasTimeFor(this.secondsOf.latency)) {
+        this.secondsOf.latency = await this.runGroups("latency", round);
+      }
     }
   }
 
@@ -76,17 +78,10 @@ export class Comparison {
     return round % this.limits.latencyEvery === 0;
   }
 
-  /** Time trials first: when time is short, they are what the comparison is about. */
-  private groupsOf(round: number): Group[] {
-    const of = (kind: TrialKind) => this.groups.filter((group) => group.kind === kind);
-    return this.hasLatency(round) ? [...of("time"), ...of("latency")] : of("time");
-  }
-
-  private hasTimeFor(round: number): boolean {
+  /** Whether trials that took so long last time may start. Before the first of them they took no time. */
+  private hasTimeFor(seconds: number): boolean {
     const { maxSeconds } = this.limits;
-    if (maxSeconds === undefined) return true;
-    const needed = this.secondsOf.time + (this.hasLatency(round) ? this.secondsOf.latency : 0);
-    return this.elapsed() + needed <= maxSeconds;
+    return maxSeconds === undefined || seconds === 0 || this.elapsed() + seconds <= maxSeconds;
   }
 
   /** Even the first round ends: latency trials at the limit, time trials a third beyond it. */
@@ -96,15 +91,17 @@ export class Comparison {
     return this.elapsed() > (group.kind === "latency" ? maxSeconds : maxSeconds * kFirstRoundShare);
   }
 
-  /** Seconds that the group took. */
-  private async runGroup(group: Group, round: number): Promise<number> {
+  /** Makes one trial of every job of a kind. Returns the seconds that it took. */
+  private async runGroups(kind: TrialKind, round: number): Promise<number> {
     const start = performance.now();
-    if (round === 0 && this.isOverdue(group)) {
-      this.skipped.push(group.jobs[0] as Job);
-      return 0;
-    }
-    for (const job of orderForRound(group.jobs, round)) {
-      if (!this.interrupted) await this.runJob(job, round);
+    for (const group of this.groups.filter((candidate) => candidate.kind === kind)) {
+      if (round === 0 && this.isOverdue(group)) {
+        this.skipped.push(group.jobs[0] as Job);
+        continue;
+      }
+      for (const job of orderForRound(group.jobs, round)) {
+        if (!this.interrupted) await this.runJob(job, round);
+      }
     }
     return (performance.now() - start) / 1000;
   }

@@ -74,7 +74,7 @@ export function findPeer(peer: Peer, paths: readonly string[]): string | undefin
 
 function debianVersion(debianPackage: string): string | undefined {
   try {
-    // biome-ignore lint/suspicious/noTemplateCurlyInString: dpkg-query's own placeholder.
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: dpkg-query fills it in.
     const args = ["-W", "-f=${Version}", debianPackage];
     return execFileSync("dpkg-query", args, { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] }) || undefined;
   } catch {
@@ -130,8 +130,8 @@ export function isProvidedBy(provider: string, contender: PreloadContender): boo
 }
 
 /**
- * Runs `bench whoami` on the contender. Throws when malloc does not come from its library: the loader only warns about
- * a preload that it cannot use, and the trial would silently measure libc.
+ * Runs `whoami` of the bench program on the contender. Throws UsageError when malloc does not come from its library:
+ * the loader only warns about a preload that it cannot use, and the trial would silently measure libc.
  */
 export function provePreload(benchProgram: string, contender: PreloadContender): void {
   const provider = execFileSync(benchProgram, ["whoami"], {
@@ -139,6 +139,8 @@ export function provePreload(benchProgram: string, contender: PreloadContender):
     env: preloadEnvironment(contender),
   }).trim();
   if (!isProvidedBy(provider, contender)) {
-    throw new Error(`malloc of ${contender.name} comes from ${provider} and not from ${contender.library ?? "libc"}.`);
+    throw new UsageError(
+      `malloc of ${contender.name} comes from ${provider} and not from ${contender.library ?? "libc"}.`,
+    );
   }
 }

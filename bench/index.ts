@@ -8,12 +8,12 @@ import { findPreloadContenders, type Missing, type PreloadContender, provePreloa
 import { kPackages, scriptVersion } from "./js/contenders.js";
 import { describeMachine, formatMachine } from "./machine.js";
 import { isWanted, kHelp, kScriptNames, type Options, parseOptions, type ScriptName, UsageError } from "./options.js";
-import { type NativeBench, type Plan, planCore, planScripts, planTraces } from "./plan.js";
+import { isTraceWanted, type NativeBench, type Plan, planCore, planScripts, planTraces, Selection } from "./plan.js";
 import { formatClock, Progress } from "./progress.js";
 import { renderReport } from "./report/page.js";
 import { type Row, rowsFromResults } from "./rows.js";
 import { formatSummary, formatTables } from "./terminal.js";
-import { listTraces, TraceDirectory } from "./traces.js";
+import { listTraces, TraceDirectory, traceName } from "./traces.js";
 import { endRunningTrial, type Job } from "./trial.js";
 
 const kRoot = resolve(fileURLToPath(new URL("../..", import.meta.url)));
@@ -126,12 +126,15 @@ async function planAll(setting: Setting, traces: TraceDirectory): Promise<Plan> 
       }),
   };
   for (const contender of preloads) provePreload(bench.program, contender);
+  const selection = new Selection(options.workloads);
   const plans: Plan[] = [];
   if (options.suites.includes("traces")) {
-    plans.push(await planTraces(bench, traces.open(tracePaths(options)), scripts));
+    const wanted = tracePaths(options).filter((path) => isTraceWanted(traceName(path), selection));
+    plans.push(await planTraces(bench, traces.open(wanted), scripts, selection));
   }
-  if (options.suites.includes("core")) plans.push(await planCore(bench));
-  if (options.suites.includes("js")) plans.push(planScripts(scripts, options.quick));
+  if (options.suites.includes("core")) plans.push(await planCore(bench, selection));
+  if (options.suites.includes("js")) plans.push(planScripts(scripts, options.quick, selection));
+  selection.check();
   return { jobs: plans.flatMap(({ jobs }) => jobs), workloads: plans.flatMap(({ workloads }) => workloads) };
 }
 

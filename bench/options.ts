@@ -35,6 +35,8 @@ export interface Options {
   /** Directory of report.html and results.json; undefined means bench/out. */
   out: string | undefined;
   traces: string[];
+  /** Names as given; undefined means all. */
+  workloads: string[] | undefined;
   libraries: ExtraLibrary[];
   help: boolean;
 }
@@ -55,6 +57,7 @@ export const kHelp = `Compares pagerun with other allocators on this machine: li
   --contenders A,B    only these; the baseline (libc, in JavaScript napi-libc) always runs
                         C++: ${kPreloadNames.join(", ")}
                         JavaScript: ${kScriptNames.join(", ")}
+  --workload A,B      only these workloads, as the table names them
   --so NAME=PATH      one more C++ contender, by preload; may be repeated
   --trace FILE        one more trace to replay (made by npm run bench:record); may be repeated
   --trials N          trials of each figure (default: 5, or 3 with --quick)
@@ -129,6 +132,7 @@ function readFlags(args: readonly string[]) {
       options: {
         suite: list,
         contenders: list,
+        workload: list,
         so: list,
         trace: list,
         trials: text,
@@ -169,6 +173,7 @@ export function parseOptions(args: readonly string[]): Options {
     json: flags.json,
     out: flags.out,
     traces: flags.trace,
+    workloads: flags.workload.length === 0 ? undefined : splitNames("--workload", flags.workload),
     libraries,
     help: flags.help,
   };

@@ -6,7 +6,7 @@ import { calibrateWork } from "./calibrate.js";
 import { type PreloadContender, preloadEnvironment } from "./contenders.js";
 import { kRemoteFree } from "./js/remote-free.js";
 import { canDo, kScriptWorkloads } from "./js/workloads.js";
-import type { ScriptName } from "./options.js";
+import { type ScriptName, UsageError } from "./options.js";
 import type { Suite, TrialKind } from "./rows.js";
 import { kScriptReplaySuffix } from "./sections.js";
 import type { TraceFile } from "./traces.js";
@@ -22,6 +22,25 @@ export interface WorkloadInfo {
 export interface Plan {
   jobs: Job[];
   workloads: WorkloadInfo[];
+}
+
+/** Which workloads of those that there are were asked for. */
+export class Selection {
+  private readonly known = new Set<string>();
+
+  constructor(private readonly names: readonly string[] | undefined) {}
+
+  has(name: string): boolean {
+    this.known.add(name);
+    return this.names?.includes(name) ?? true;
+  }
+
+  /** Throws UsageError when a name that was asked for is none of those that has() was asked about. */
+  check(): void {
+    const unknown = this.names?.find((name) => !this.known.has(name));
+    if (unknown === undefined) return;
+    throw new UsageError(`Expected ${[...this.known].join(", ")} for --workload but received "${unknown}".`);
+  }
 }
 
 /** What the C++ program is, and how long one of its trials should take on libc. */
@@ -82,8 +101,9 @@ async function nativeJobs(bench: NativeBench, task: NativeTask): Promise<Job[]> 
 }
 
 /** The synthetic C++ workloads, as the program lists them. */
-export async function planCore(bench: NativeBench): Promise<Plan> {
-  const listed = JSON.parse(execFileSync(bench.program, ["list"], { encoding: "utf8" })) as NativeWorkload[];
+export async function planCore(bench: NativeBench, selection: Selection): Promise<Plan> {
+  const all = JSON.parse(execFileSync(bench.program, ["list"], { encoding: "utf8" })) as NativeWorkload[];
+  const listed = all.filter(({ name }) => selection.has(name));
   const jobs: Job[] = [];
   for (const { name } of listed) {
     const task = { workload: name, args: ["run", name], countFlag: "--ops", first: kFirstOperations };
@@ -122,26 +142,36 @@ function readTraceInfo(program: string, trace: TraceFile): { command: string; ev
   return JSON.parse(execFileSync(program, ["info", trace.path], { encoding: "utf8" }));
 }
 
+/** Whether a trace of this name is replayed at all, from C++ or from TypeScript. */
+export function isTraceWanted(name: string, selection: Selection): boolean {
+  // Both are asked about, so that both are known.
+  const [isNative, isScript] = [selection.has(name), selection.has(name + kScriptReplaySuffix)];
+  return isNative || isScript;
+}
+
 /** The traces: each from C++ on every contender by preload, and from TypeScript on those of `scripts` that can. */
 export async function planTraces(
   bench: NativeBench,
   traces: readonly TraceFile[],
   scripts: readonly ScriptName[],
+  selection: Selection,
 ): Promise<Plan> {
   const plan: Plan = { jobs: [], workloads: [] };
   const replayers = scripts.filter((name) => name === "pagerun" || name === "napi-libc");
   for (const trace of traces) {
     const { command, events } = readTraceInfo(bench.program, trace);
-    const question = `What does the memory of "${command}" cost, replayed from C++ and touched?`;
-    plan.workloads.push({ suite: "traces", name: trace.name, question });
-    const task = { workload: trace.name, args: ["replay", trace.path], countFlag: "--passes", first: 1 };
-    plan.jobs.push(...(await nativeJobs(bench, { suite: "traces", ...task })));
-    const passes = Math.max(1, Math.ceil(kScriptReplayEvents / events));
-    plan.jobs.push(...replayers.map((contender) => scriptReplayJob(trace, contender, passes)));
-  }
-  for (const trace of replayers.length > 0 ? traces : []) {
-    const question = "The same calls made from TypeScript, on one thread; the memory is not touched.";
-    plan.workloads.push({ suite: "traces", name: trace.name + kScriptReplaySuffix, question });
+    if (selection.has(trace.name)) {
+      const question = `What does the memory of "${command}" cost, replayed from C++ and touched?`;
+      plan.workloads.push({ suite: "traces", name: trace.name, question });
+      const task = { workload: trace.name, args: ["replay", trace.path], countFlag: "--passes", first: 1 };
+      plan.jobs.push(...(await nativeJobs(bench, { suite: "traces", ...task })));
+    }
+    if (selection.has(trace.name + kScriptReplaySuffix)) {
+      const question = "The same calls made from TypeScript, on one thread; the memory is not touched.";
+      plan.workloads.push({ suite: "traces", name: trace.name + kScriptReplaySuffix, question });
+      const passes = Math.max(1, Math.ceil(kScriptReplayEvents / events));
+      plan.jobs.push(...replayers.map((contender) => scriptReplayJob(trace, contender, passes)));
+    }
   }
   return plan;
 }
@@ -160,9 +190,10 @@ function scriptJob(workload: string, contender: ScriptName, kind: TrialKind, ste
 }
 
 /** The js suite: every workload with every contender that can do it. */
-export function planScripts(names: readonly ScriptName[], quick: boolean): Plan {
+export function planScripts(names: readonly ScriptName[], quick: boolean, selection: Selection): Plan {
   const plan: Plan = { jobs: [], workloads: [] };
-  for (const { name, question, needs, steps, hasLatency } of [...kScriptWorkloads, kRemoteFree]) {
+  const workloads = [...kScriptWorkloads, kRemoteFree].filter(({ name }) => selection.has(name));
+  for (const { name, question, needs, steps, hasLatency } of workloads) {
     plan.workloads.push({ suite: "js", name, question });
     const able = names.filter((contender) => canDo(needs, contender));
     const count = Math.ceil(steps * (quick ? kQuickShare : 1));

@@ -22,12 +22,10 @@ export function groupJobs(jobs: readonly Job[]): Group[] {
 }
 
 /**
- * The group's jobs in the order of one round: turned by one place each round, and backwards in every other round, so
- * that over the rounds no contender always runs first or always behind the same other one.
+ * The group's jobs in the order of one round: each round starts with the next contender, and every other round goes
+ * backwards, so that none always runs first or always behind the same other one.
  */
 export function orderForRound(jobs: readonly Job[], round: number): Job[] {
-  if (jobs.length === 0) return [];
-  const start = round % jobs.length;
-  const turned = [...jobs.slice(start), ...jobs.slice(0, start)];
-  return round % 2 === 0 ? turned : turned.reverse();
+  const step = round % 2 === 0 ? 1 : -1;
+  return jobs.map((_, index) => jobs.at((round + step * index) % jobs.length) as Job);
 }

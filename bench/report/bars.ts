@@ -13,7 +13,11 @@ const kTopMargin = 22;
 const kLane = 9;
 const kBar = 7;
 const kGap = 9;
-const kTicks = 6;
+const kTickDistance = 36;
+const kMeanLane = 13;
+const kMeanLabel = "geometric mean";
+/** Longest figure behind the bar of a mean. */
+const kFigureWidth = 142;
 
 interface Bar {
   contender: string;
@@ -64,7 +68,7 @@ function groupsOf(rows: readonly Row[], section: Section, metric: Metric): BarGr
     const tip = `geometric mean of ${mean.workloads} workloads, ${contender}: ${formatRatio(mean.value)}`;
     return [{ contender, ratio: mean.value, low: mean.value, high: mean.value, tip }];
   });
-  return [...groups, { label: "geometric mean", bars: means }].filter((group) => group.bars.length > 0);
+  return [...groups, { label: kMeanLabel, bars: means }].filter((group) => group.bars.length > 0);
 }
 
 function drawBar(bar: Bar, scale: LogScale, top: number): string {
@@ -82,13 +86,26 @@ function drawBar(bar: Bar, scale: LogScale, top: number): string {
 
 function drawGroup(group: BarGroup, scale: LogScale, top: number): string {
   const middle = top + (group.bars.length * kLane) / 2;
-  const bold = group.label === "geometric mean" ? ' class="strong"' : "";
-  const label = `<text x="${kLabelWidth - 8}" y="${pixels(middle + 3.5)}" text-anchor="end"${bold}>${escapeText(group.label)}</text>`;
+  const label = `<text x="${kLabelWidth - 8}" y="${pixels(middle + 3.5)}" text-anchor="end">${escapeText(group.label)}</text>`;
   return label + group.bars.map((bar, index) => drawBar(bar, scale, top + index * kLane)).join("");
 }
 
+/** The means: taller lanes, and each bar with its figure behind it. */
+function drawMeans(group: BarGroup, scale: LogScale, top: number): string {
+  const middle = top + (group.bars.length * kMeanLane) / 2;
+  const line = `<path class="grid" d="M8 ${pixels(top - kGap)}H${kWidth - kRightMargin}"/>`;
+  const label = `<text class="strong" x="${kLabelWidth - 8}" y="${pixels(middle + 3)}" text-anchor="end">${kMeanLabel}</text>`;
+  const bars = group.bars.map((bar, index) => {
+    const y = top + index * kMeanLane;
+    const x = Math.max(scale.place(1), scale.place(bar.ratio)) + 6;
+    const figure = `<text class="figure" x="${pixels(x)}" y="${pixels(y + kBar)}">${formatRatio(bar.ratio)} ${escapeText(bar.contender)}</text>`;
+    return drawBar(bar, scale, y) + figure;
+  });
+  return line + label + bars.join("");
+}
+
 function drawAxis(scale: LogScale, height: number): string {
-  return logTicks(scale.from, scale.to, kTicks)
+  return logTicks(scale, kTickDistance)
     .map((tick) => {
       const x = pixels(scale.place(tick));
       const line = `<path class="${tick === 1 ? "one" : "grid"}" d="M${x} ${kTopMargin - 4}V${height}"/>`;
@@ -97,14 +114,28 @@ function drawAxis(scale: LogScale, height: number): string {
     .join("");
 }
 
+/** The scale that shows all bars, and the figures behind those of the means. */
+function scaleFor(groups: readonly BarGroup[]): LogScale {
+  const range = ratioRange(groups.flatMap((group) => group.bars.flatMap((bar) => [bar.ratio, bar.low, bar.high])));
+  const full = logScale(...range, kLabelWidth, kWidth - kRightMargin);
+  const means = groups.find((group) => group.label === kMeanLabel)?.bars ?? [];
+  const reach = Math.max(full.place(1), ...means.map((bar) => full.place(bar.ratio)));
+  const excess = Math.max(0, reach + kFigureWidth - kWidth);
+  return logScale(...range, kLabelWidth, kWidth - kRightMargin - excess);
+}
+
 /** The plot as an SVG element; empty when no contender has a ratio for the metric. */
 export function drawBars(rows: readonly Row[], section: Section, metric: Metric, title: string): string {
   const groups = groupsOf(rows, section, metric);
   if (groups.length === 0) return "";
-  const all = groups.flatMap((group) => group.bars.flatMap((bar) => [bar.ratio, bar.low, bar.high]));
-  const scale = logScale(...ratioRange(all), kLabelWidth, kWidth - kRightMargin);
+  const scale = scaleFor(groups);
   let top = kTopMargin + 4;
   const drawn = groups.map((group) => {
+    if (group.label === kMeanLabel) {
+      const means = drawMeans(group, scale, top + kGap);
+      top += group.bars.length * kMeanLane + 2 * kGap;
+      return means;
+    }
     const text = drawGroup(group, scale, top);
     top += group.bars.length * kLane + kGap;
     return text;

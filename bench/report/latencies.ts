@@ -1,6 +1,6 @@
 // Owns the plot of latencies: for each workload a line a contender, from its median over p99 to p99.9.
 // Logarithmic nanoseconds. Pure functions, no state.
-import { formatNumber, formatWhole } from "../format.js";
+import { formatWhole } from "../format.js";
 import type { Row } from "../rows.js";
 import { cellOf, type Section } from "../sections.js";
 import { colourClass, escapeText, pixels } from "./markup.js";
@@ -12,7 +12,7 @@ const kRightMargin = 20;
 const kTopMargin = 22;
 const kLane = 9;
 const kGap = 10;
-const kTicks = 8;
+const kTickDistance = 46;
 
 interface Line {
   workload: string;
@@ -44,11 +44,16 @@ function drawLine(line: Line, scale: LogScale, y: number): string {
   );
 }
 
+function tickText(nanoseconds: number): string {
+  if (nanoseconds >= 1e6) return `${nanoseconds / 1e6} ms`;
+  return nanoseconds >= 1000 ? `${nanoseconds / 1000} µs` : `${nanoseconds} ns`;
+}
+
 function drawAxis(scale: LogScale, height: number): string {
-  return logTicks(scale.from, scale.to, kTicks)
+  return logTicks(scale, kTickDistance)
     .map((tick) => {
       const x = pixels(scale.place(tick));
-      const text = tick >= 1000 ? `${formatNumber(tick / 1000).replace(/\.?0+$/, "")} µs` : `${tick} ns`;
+      const text = tickText(tick);
       return (
         `<path class="grid" d="M${x} ${kTopMargin - 4}V${height}"/>` +
         `<text class="tick" x="${x}" y="${kTopMargin - 9}" text-anchor="middle">${text}</text>`

@@ -88,12 +88,15 @@ function questionsTable(section: Section, workloads: readonly WorkloadInfo[]): s
 
 function renderSection(input: ReportInput, section: Section): string {
   const { rows } = input;
-  const isNodeProcess = section.id === "js";
-  const memory = isNodeProcess ? " of the whole Node process" : "";
   const plots = [
     drawBars(rows, section, "ns_per_op", "time per operation"),
-    drawBars(rows, section, "peak_rss", `peak RSS${memory}`),
-    drawBars(rows, section, "rest_rss", `rest RSS${memory}, after all is freed`),
+    drawBars(rows, section, "peak_rss", section.id === "js" ? "peak RSS, whole process" : "peak RSS"),
+    drawBars(
+      rows,
+      section,
+      "rest_rss",
+      section.id === "js" ? "rest RSS, whole process" : "rest RSS, after all is freed",
+    ),
   ];
   const notes = baselineNotes(rows, section).map((note) => `<p class="quiet">${escapeText(note)}.</p>`);
   return (

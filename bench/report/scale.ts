@@ -25,18 +25,21 @@ export function ratioRange(ratios: readonly number[]): [number, number] {
   return [low / 1.06, high * 1.06];
 }
 
-/** Round values inside the range: 1, 2 and 5 times powers of ten, thinned to at most `most`. */
-export function logTicks(from: number, to: number, most: number): number[] {
-  const steps = [[1, 2, 5], [1, 3], [1]];
-  for (const factors of [[1, 1.25, 1.5, 2, 3, 4, 5, 6, 8], ...steps]) {
-    const ticks: number[] = [];
-    for (let power = Math.floor(Math.log10(from)); power <= Math.ceil(Math.log10(to)); power++) {
-      for (const factor of factors) {
-        const tick = Number((factor * 10 ** power).toPrecision(6));
-        if (tick >= from && tick <= to) ticks.push(tick);
-      }
-    }
-    if (ticks.length <= most) return ticks;
+const kTickFactors = [[1, 1.25, 1.5, 2, 3, 4, 5, 6, 8], [1, 2, 5], [1, 3], [1]];
+
+/** Round values inside the scale, as many as leave at least `distance` pixels between two. */
+export function logTicks(scale: LogScale, distance: number): number[] {
+  const lowest = Math.floor(Math.log10(scale.from));
+  const powers = Array.from({ length: Math.ceil(Math.log10(scale.to)) - lowest + 1 }, (_, index) => lowest + index);
+  for (const factors of kTickFactors) {
+    const ticks = powers
+      .flatMap((power) => factors.map((factor) => Number((factor * 10 ** power).toPrecision(6))))
+      .filter((tick) => tick >= scale.from && tick <= scale.to);
+    const isClear = ticks.every((tick, index) => {
+      const next = ticks[index + 1];
+      return next === undefined || Math.abs(scale.place(next) - scale.place(tick)) >= distance;
+    });
+    if (isClear) return ticks;
   }
   return [1];
 }

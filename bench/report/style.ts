@@ -25,11 +25,11 @@ main { max-width: 1520px; margin: 0 auto; padding: 28px 28px 64px; }
 header { display: flex; justify-content: space-between; align-items: flex-start; gap: 24px; }
 h1 { font-size: 26px; margin: 0 0 4px; letter-spacing: -0.01em; }
 h2 { font-size: 19px; margin: 40px 0 4px; }
-p { margin: 4px 0; max-width: 100ch; }
+p { margin: 4px 0; max-width: 130ch; }
 .quiet { color: var(--quiet); }
 button { font: inherit; color: var(--quiet); background: var(--card); border: 1px solid var(--line); border-radius: 6px;
   padding: 4px 12px; cursor: pointer; white-space: nowrap; }
-.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(250px, 1fr)); gap: 14px; margin: 22px 0; }
+.tiles { display: flex; flex-wrap: wrap; gap: 14px; margin: 22px 0; }
 .tile, figure, details, .card { background: var(--card); border: 1px solid var(--line); border-radius: 10px; }
 .tile { padding: 14px 18px; }
 .tile h3 { margin: 0 0 8px; font-size: 14px; font-weight: 600; }
@@ -41,14 +41,15 @@ button { font: inherit; color: var(--quiet); background: var(--card); border: 1p
 .legend { display: flex; flex-wrap: wrap; gap: 6px 18px; margin: 10px 0; font-size: 13px; }
 .legend i { display: inline-block; width: 12px; height: 12px; border-radius: 3px; background: var(--ink); margin-right: 6px;
   vertical-align: -1px; }
-.plots { display: grid; grid-template-columns: repeat(auto-fit, minmax(420px, 1fr)); gap: 14px; align-items: start; }
+.plots { display: grid; grid-template-columns: repeat(auto-fill, minmax(420px, 1fr)); gap: 14px; align-items: start; }
 figure { margin: 0; padding: 14px 14px 10px; }
-figure.wide { margin-top: 14px; max-width: 980px; }
+figure.wide { margin-top: 14px; max-width: 820px; }
 figcaption { font-size: 14px; font-weight: 600; margin-bottom: 6px; }
 svg { display: block; width: 100%; height: auto; }
 svg text { font: 11.5px system-ui, sans-serif; fill: var(--text); }
 svg text.tick { font-size: 10.5px; fill: var(--quiet); }
 svg text.strong { font-weight: 700; }
+svg text.figure { font-size: 10.5px; }
 .grid { stroke: var(--line); stroke-width: 1; fill: none; }
 .one { stroke: var(--one); stroke-width: 1.4; fill: none; }
 .bar rect { fill: var(--ink); opacity: 0.6; }

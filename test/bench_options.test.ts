@@ -1,0 +1,115 @@
+// The command lines of the bench and of its recorder, and what of the machine is read by text.
+import { describe, expect, test } from "vitest";
+import { findPeer, isProvidedBy, kPeers, parseLoaderList } from "../bench/contenders.js";
+import { isWanted, parseOptions, UsageError } from "../bench/options.js";
+import { parseRecordOptions } from "../bench/record-options.js";
+
+describe("npm run bench", () => {
+  test("without options runs all suites, five trials, within the limit of time", () => {
+    expect(parseOptions([])).toMatchObject({
+      suites: ["traces", "core", "js"],
+      contenders: undefined,
+      trials: 5,
+      maxSeconds: 150,
+      quick: false,
+    });
+  });
+
+  test("suites may be repeated or listed, and keep their order", () => {
+    expect(parseOptions(["--suite", "js,traces"]).suites).toEqual(["traces", "js"]);
+    expect(parseOptions(["--suite", "js", "--suite", "core"]).suites).toEqual(["core", "js"]);
+  });
+
+  test("a number of trials lifts the limit of time, except with --quick", () => {
+    expect(parseOptions(["--trials", "7"])).toMatchObject({ trials: 7, maxSeconds: undefined });
+    expect(parseOptions(["--trials", "7", "--quick"]).maxSeconds).toBeLessThan(60);
+    expect(parseOptions(["--trials", "7", "--max-seconds", "9"]).maxSeconds).toBe(9);
+  });
+
+  test("the baseline is always wanted, others as named", () => {
+    const options = parseOptions(["--contenders", "pagerun,koffi", "--so", "mine=/x.so"]);
+    const wanted = ["libc", "napi-libc", "pagerun", "koffi", "mine", "jemalloc"].filter((name) =>
+      isWanted(options, name),
+    );
+    expect(wanted).toEqual(["libc", "napi-libc", "pagerun", "koffi", "mine"]);
+  });
+
+  test.each([
+    [["--suite", "cores"], "cores"],
+    [["--contenders", "pagerun,malloc"], "malloc"],
+    [["--contenders", ","], "--contenders"],
+    [["--trials", "0"], '"0"'],
+    [["--trials", "2.5"], '"2.5"'],
+    [["--trials", "many"], '"many"'],
+    [["--max-seconds", "-1"], "--max-seconds"],
+    [["--so", "path.so"], "NAME=PATH"],
+    [["--so", "libc=/x.so"], '"libc"'],
+    [["--so", "a=/x.so", "--so", "a=/y.so"], '"a" twice'],
+    [["--fast"], "--fast"],
+    [["extra"], "extra"],
+    [["--json"], "--json"],
+  ])("%j is refused by name", (args, named) => {
+    expect(() => parseOptions(args)).toThrow(UsageError);
+    expect(() => parseOptions(args)).toThrow(named);
+  });
+
+  test("a library given by path may be named among the contenders", () => {
+    expect(parseOptions(["--so", "mine=/x.so", "--contenders", "mine"]).contenders).toEqual(["mine"]);
+  });
+});
+
+describe("npm run bench:record", () => {
+  const parse = (...args: string[]) => parseRecordOptions(args, "local");
+
+  test("everything from the command on is the command's, flags included", () => {
+    expect(parse("git", "log", "--name", "x")).toMatchObject({
+      command: ["git", "log", "--name", "x"],
+      name: "git",
+      out: "local/git.trace.br",
+    });
+    expect(parse("--name", "mine", "--max-events", "10", "/usr/bin/git", "-h")).toMatchObject({
+      command: ["/usr/bin/git", "-h"],
+      name: "mine",
+      maxEvents: 10,
+    });
+    expect(parse("--name=mine", "--", "git").command).toEqual(["git"]);
+  });
+
+  test("a command with odd letters still gives a name for a file", () => {
+    expect(parse("./my tool").name).toBe("my-tool");
+  });
+
+  test("no command, an unknown flag and a wrong number are refused", () => {
+    expect(() => parse()).toThrow(UsageError);
+    expect(() => parse("--deep", "git")).toThrow(UsageError);
+    expect(() => parse("--max-events", "none", "git")).toThrow(UsageError);
+    expect(() => parse("--name", "a/b", "git")).toThrow(UsageError);
+  });
+});
+
+describe("contenders by preload", () => {
+  const list = [
+    "2 libs found in cache",
+    "\tlibtcmalloc_minimal_debug.so.4 (libc6,x86-64) => /lib/libtcmalloc_minimal_debug.so.4",
+    "\tlibtcmalloc_minimal.so.4 (libc6,x86-64) => /lib/libtcmalloc_minimal.so.4",
+    "\tlibmimalloc.so.2.0 (libc6,x86-64) => /lib/libmimalloc.so.2.0",
+  ].join("\n");
+
+  test("are found in the loader's list, and not their debug builds", () => {
+    const paths = parseLoaderList(list);
+    const found = Object.fromEntries(kPeers.map((peer) => [peer.name, findPeer(peer, paths)]));
+    expect(found).toEqual({
+      jemalloc: undefined,
+      mimalloc: "/lib/libmimalloc.so.2.0",
+      tcmalloc: "/lib/libtcmalloc_minimal.so.4",
+    });
+  });
+
+  test("libc is libc only when malloc comes from libc", () => {
+    const libc = { name: "libc", library: undefined, version: "" };
+    expect(isProvidedBy("/lib/x86_64-linux-gnu/libc.so.6", libc)).toBe(true);
+    expect(isProvidedBy("/lib/x86_64-linux-gnu/libc-2.31.so", libc)).toBe(true);
+    expect(isProvidedBy("/lib/libcmalloc.so", libc)).toBe(false);
+    expect(isProvidedBy("/lib/libjemalloc.so.2", libc)).toBe(false);
+  });
+});
