@@ -213,11 +213,11 @@ void arena_service_locked(Arena* arena) {
   while (PageHeader* pages = remote_pages_take(arena)) {
     for (PageHeader* page = pages; page != nullptr;) {
       PageHeader* next = page->remote_next;
-      Arena* owner = owner_of(*page);
-      if (owner->state.load(std::memory_order_relaxed) == ArenaState::kAbandoned) {
+      Arena* owner = owner_of(*page);  // null: as in page_send_to_owner()
+      if (owner != nullptr && owner->state.load(std::memory_order_relaxed) == ArenaState::kAbandoned) {
         page_collect(page);
         page_settle(owner, page);
-      } else {
+      } else if (owner != nullptr) {
         // Its thread looks at the list by itself; should it end just now, its abandon() does.
         remote_pages_push(owner, page);
       }

@@ -47,7 +47,7 @@ void locks_give() {
 
 // The child has one thread: nobody sleeps on a lock, and the other threads' arenas stay as they were caught.
 void fork_in_child() {
-  for (Lock* lock : {&mapping_table.lock(), &run_list.lock(), &late_lock}) lock->reset();
+  for (Lock* lock : {&mapping_table.lock(), &run_list.lock(), &late_lock, &hooks_lock}) lock->reset();
   arenas_orphan(current_arena, late_arena);
   arenas_lock.reset();
 }
