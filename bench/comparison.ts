@@ -3,7 +3,7 @@
 import type { Progress } from "./progress.js";
 import type { TrialKind, TrialResult } from "./rows.js";
 import { type Group, groupJobs, orderForRound } from "./schedule.js";
-import { endRunningTrial, type Job, runTrial } from "./trial.js";
+import { endTrials, type Job, runTrial } from "./trial.js";
 
 export interface Limits {
   trials: number;
@@ -67,7 +67,7 @@ export class Comparison {
   /** Ends the trial that runs and starts no other. */
   interrupt(): void {
     this.interrupted = true;
-    endRunningTrial();
+    endTrials();
   }
 
   private elapsed(): number {

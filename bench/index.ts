@@ -14,7 +14,7 @@ import { renderReport } from "./report/page.js";
 import { type Row, rowsFromResults } from "./rows.js";
 import { formatSummary, formatTables } from "./terminal.js";
 import { listTraces, TraceDirectory, traceName } from "./traces.js";
-import { endRunningTrial, type Job } from "./trial.js";
+import { endTrials, type Job } from "./trial.js";
 
 const kRoot = resolve(fileURLToPath(new URL("../..", import.meta.url)));
 const kBuild = join(kRoot, "build", "Release");
@@ -212,12 +212,13 @@ async function compare(options: Options, startedAt: number): Promise<number> {
   let isEnding = false;
   const interrupt = () => {
     isEnding = true;
-    comparison?.interrupt();
-    endRunningTrial();
+    if (comparison) comparison.interrupt();
+    else endTrials();
   };
   process.on("SIGINT", interrupt).on("SIGTERM", interrupt);
   try {
     const plan = await planAll(setting, traces);
+    if (isEnding) throw new Error("interrupted while planning");
     const { trials, maxSeconds, quick } = options;
     const latencyEvery = quick ? Number.POSITIVE_INFINITY : kLatencyEvery;
     comparison = new Comparison(plan.jobs, { trials, maxSeconds, latencyEvery, startedAt }, setting.progress);

@@ -20,9 +20,11 @@ const kTrialLimitMs = 120_000;
 const kErrorTailCharacters = 400;
 
 let running: ChildProcess | undefined;
+let isEnded = false;
 
-/** Ends the trial that runs now, if any: for an interrupted comparison. */
-export function endRunningTrial(): void {
+/** Ends the trial that runs now, if any, and lets no other start: for an interrupted comparison. */
+export function endTrials(): void {
+  isEnded = true;
   running?.kill("SIGKILL");
 }
 
@@ -32,8 +34,9 @@ function describeEnd(code: number | null, signal: NodeJS.Signals | null, errors:
   return tail === "" ? end : `${end}: ${tail}`;
 }
 
-/** Runs one trial. Rejects when it fails, takes longer than the limit, or prints no report. */
+/** Runs one trial. Rejects when it fails, takes longer than the limit, prints no report, or after endTrials(). */
 export function runTrial(job: Job): Promise<TrialReport> {
+  if (isEnded) return Promise.reject(new Error("no trial starts after an interruption"));
   return new Promise((resolve, reject) => {
     const child = spawn(job.program, job.args, {
       env: job.environment,
