@@ -48,21 +48,21 @@ let lastStretch = 0;
 let lastBuffer = new ArrayBuffer(0);
 
 /**
- * The ArrayBuffer over the stretch that has all of a live block; undefined where the runtime refuses to make one, or the
- * block is gone. O(1), and no more than a comparison for the stretch that was asked for last.
+ * The ArrayBuffer over the stretch that has all of a live block; null where the runtime refuses to make one, undefined
+ * where the block is gone. O(1), and no more than a comparison for the stretch that was asked for last.
  */
-export function stretchBuffer(place: Place): ArrayBuffer | undefined {
+export function stretchBuffer(place: Place): ArrayBuffer | null | undefined {
   if (place.stretch === lastStretch && lastBuffer.byteLength !== 0) return lastBuffer;
   return stretchBufferSlow(place);
 }
 
-function stretchBufferSlow({ stretch, start }: Place): ArrayBuffer | undefined {
-  let buffer = stretchBuffers.get(stretch);
+function stretchBufferSlow({ stretch, start }: Place): ArrayBuffer | null | undefined {
+  let buffer: ArrayBuffer | null | undefined = stretchBuffers.get(stretch);
   // A program can take the memory away from a buffer, by transfer() for example.
   if (buffer?.byteLength !== stretchBytes) {
     pointers[0] = BigInt(start);
     buffer = newStretchBuffer();
-    if (buffer === undefined) return undefined;
+    if (!buffer) return buffer;
     stretchBuffers.set(stretch, buffer);
   }
   lastStretch = stretch;
@@ -90,12 +90,12 @@ function rangeFor(place: Place, to: number): { start: number; end: number } {
     : { start: place.address, end: Math.min(place.address + maxBufferBytes, place.end) };
 }
 
-function newBlockBuffer(place: Place, to: number): MemoryBuffer | undefined {
+function newBlockBuffer(place: Place, to: number): MemoryBuffer | null | undefined {
   const { start, end } = rangeFor(place, to);
   pointers[0] = BigInt(start);
   numbers[1] = end - start;
   const buffer = callBlockBuffer();
-  if (buffer === undefined) return undefined;
+  if (!buffer) return buffer;
   const made = { start, end, reference: new WeakRef(buffer) };
   blockBuffers.set(place.start, [...(blockBuffers.get(place.start) ?? []), made]);
   collected.register(buffer, place.start);
@@ -104,8 +104,9 @@ function newBlockBuffer(place: Place, to: number): MemoryBuffer | undefined {
 
 /**
  * An ArrayBuffer that has all addresses from `place.address` to `to` (not included) of a live block that is not all in
- * one stretch; undefined where the runtime refuses to make one, or the block is gone. O(1) for what was made before.
+ * one stretch; null where the runtime refuses to make one, undefined where the block is gone. O(1) for what was made
+ * before.
  */
-export function blockBuffer(place: Place, to: number): MemoryBuffer | undefined {
+export function blockBuffer(place: Place, to: number): MemoryBuffer | null | undefined {
   return knownBlockBuffer(place, to) ?? newBlockBuffer(place, to);
 }

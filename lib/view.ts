@@ -60,20 +60,21 @@ export function view(ptr: bigint, length: number | bigint): Uint8Array {
   const place = placeFor("view", ptr, bytes);
   if (!externalViews) throw externalViewsUnsupported("view", ptr, bytes);
   if (place.stretch === 0) return viewOfBlock(ptr, bytes, place);
-  const buffer = stretchBuffer(place) ?? refuseView(ptr, bytes);
+  const buffer = stretchBuffer(place);
+  if (!buffer) throw noBufferError(ptr, bytes, buffer);
   return new Uint8Array(buffer, place.address - place.stretch, bytes);
 }
 
 /** A view of a block that is not all in one stretch. */
 function viewOfBlock(ptr: bigint, length: number, place: Place): Uint8Array {
-  const { buffer, start } = blockBuffer(place, place.address + length) ?? refuseView(ptr, length);
-  return new Uint8Array(buffer, place.address - start, length);
+  const memory = blockBuffer(place, place.address + length);
+  if (!memory) throw noBufferError(ptr, length, memory);
+  return new Uint8Array(memory.buffer, place.address - memory.start, length);
 }
 
-/** There is no buffer: the block is gone, freed by another thread at this moment, or the runtime makes none. */
-function refuseView(ptr: bigint, length: number): never {
-  placeFor("view", ptr, length);
-  throw externalViewsUnsupported("view", ptr, length);
+/** The runtime refused a buffer (null), or another thread has freed the block at this moment (undefined). */
+function noBufferError(ptr: bigint, length: number, refusal: null | undefined): Error {
+  return refusal === null ? externalViewsUnsupported("view", ptr, length) : outOfBounds("view", ptr, length, undefined);
 }
 
 /** The bytes that a value stands for, without a copy. No code of the value decides what memory that is. */

@@ -67,10 +67,13 @@ export interface Binding {
    */
   locate(): MisuseNumber;
 
-  /** In: a pointer into a live block of a region. The buffer covers the stretch that holds the pointer. */
-  stretchBuffer(): ArrayBuffer | undefined;
-  /** In: a pointer into a live block, bytes that end in the same block. */
-  blockBuffer(): ArrayBuffer | undefined;
+  /**
+   * In: a pointer into a live block of a region. The buffer covers the stretch that holds the pointer. Null where the
+   * runtime refuses it, undefined where there is no such block.
+   */
+  stretchBuffer(): ArrayBuffer | null | undefined;
+  /** In: a pointer into a live block, bytes that end in the same block. The buffer covers these. Null, undefined: as above. */
+  blockBuffer(): ArrayBuffer | null | undefined;
 
   /** In: a pointer into a live block. Undefined when it ends before the bytes do: nothing was copied. Out: their number. */
   copyIn(bytes: Uint8Array): true | undefined;

@@ -16,7 +16,7 @@ void unpin(napi_env /*env*/, void* start, void* /*hint*/) { core()->mapping_unpi
 
 void unpin_external(napi_env env, void* /*data*/, void* start) { unpin(env, start, nullptr); }
 
-// Null, with no exception left behind, when the runtime refuses.
+// The ArrayBuffer; a null pointer, with no exception left behind, where the runtime refuses.
 napi_value external_buffer(napi_env env, void* address, size_t bytes, napi_finalize finalize, void* hint) {
   napi_value buffer = nullptr;
   if (napi_create_external_arraybuffer(env, address, bytes, finalize, hint, &buffer) == napi_ok) return buffer;
@@ -27,40 +27,39 @@ napi_value external_buffer(napi_env env, void* address, size_t bytes, napi_final
   return nullptr;
 }
 
-// In: a pointer into a live block of a region. Returns an ArrayBuffer over the stretch that holds the pointer, or
-// undefined where that is refused.
+// What a call returns for a buffer: JavaScript's null where the runtime refused it.
+napi_value buffer_or_null(napi_env env, napi_value buffer) {
+  napi_value value = buffer;
+  if (value == nullptr) napi_get_null(env, &value);
+  return value;
+}
+
+// In: a pointer into a live block of a region. Returns an ArrayBuffer over the stretch that holds the pointer, null
+// where the runtime refuses it, undefined where there is no such block (any more).
 napi_value call_stretch_buffer(napi_env env, napi_callback_info info) {
   void* ptr = pointer_of(environment_of(env, info)->mailbox[0]);
   HeldBlock held;
   if (!held.hold(ptr, 0) || is_mapping(held.block())) return nullptr;
   uint64_t stretch_bytes = core()->stretch_bytes;
   uint64_t start = reinterpret_cast<uint64_t>(ptr) / stretch_bytes * stretch_bytes;
-  return external_buffer(env, reinterpret_cast<void*>(start), stretch_bytes, nullptr, nullptr);
+  return buffer_or_null(env, external_buffer(env, reinterpret_cast<void*>(start), stretch_bytes, nullptr, nullptr));
 }
 
-// An ArrayBuffer over part of a pinned mapping; takes both pins over, or leaves none.
-napi_value mapping_buffer(napi_env env, HeldBlock& held, void* address, size_t bytes) {
-  void* start = held.block().start;
-  if (!core()->mapping_pin(start)) return nullptr;
-  napi_value buffer = external_buffer(env, address, bytes, unpin_external, start);
-  if (buffer == nullptr) {
-    core()->mapping_unpin(start);
-    return nullptr;
-  }
-  if (napi_add_finalizer(env, buffer, start, unpin, nullptr, nullptr) == napi_ok) held.give_up();
-  return buffer;
-}
-
-// In: a pointer into a live block, a length that ends in the same block. Returns an ArrayBuffer over that part, or
-// undefined where that is refused.
+// In: a pointer into a live block, a length that ends in the same block. Returns an ArrayBuffer over that part, null
+// where the runtime refuses it, undefined where there is no such block (any more).
 napi_value call_block_buffer(napi_env env, napi_callback_info info) {
   MailboxWord* mailbox = environment_of(env, info)->mailbox;
   void* address = pointer_of(mailbox[0]);
   size_t bytes = bytes_of(mailbox[1]);
-  HeldBlock held;
-  if (!held.hold(address, bytes)) return nullptr;
-  if (is_mapping(held.block())) return mapping_buffer(env, held, address, bytes);
-  return external_buffer(env, address, bytes, nullptr, nullptr);
+  HeldBlock for_memory, for_object;
+  if (!for_memory.hold(address, bytes) || !for_object.hold(address, bytes)) return nullptr;
+  bool has_pins = is_mapping(for_memory.block());
+  void* start = for_memory.block().start;
+  napi_value buffer = external_buffer(env, address, bytes, has_pins ? unpin_external : nullptr, start);
+  if (buffer == nullptr || !has_pins) return buffer_or_null(env, buffer);
+  for_memory.give_up();
+  if (napi_add_finalizer(env, buffer, start, unpin, nullptr, nullptr) == napi_ok) for_object.give_up();
+  return buffer;
 }
 
 // Some runtimes keep all ArrayBuffer memory in an address range of their own: asked once, by making one.

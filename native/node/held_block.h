@@ -29,12 +29,8 @@ class HeldBlock {
 
   const Block& block() const { return block_; }
 
-  /// The pinned mapping, now the caller's to unpin; null when there is nothing to take back.
-  void* give_up() {
-    void* pinned = pinned_;
-    pinned_ = nullptr;
-    return pinned;
-  }
+  /// Leaves the pin of `block().start`, where it has one, to somebody else to take back.
+  void give_up() { pinned_ = nullptr; }
 
  private:
   bool find(const void* ptr, size_t bytes) {

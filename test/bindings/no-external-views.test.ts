@@ -89,8 +89,8 @@ describe("a runtime without external ArrayBuffers", () => {
 
   test("that refuses only later has the same error for views of every kind", async () => {
     const { view, malloc, free, copyOut } = await loadedOver({
-      stretchBuffer: () => undefined,
-      blockBuffer: () => undefined,
+      stretchBuffer: () => null,
+      blockBuffer: () => null,
     });
     for (const size of [64, 6 * megabyte, 64 * megabyte]) {
       const ptr = malloc(size);
@@ -99,6 +99,15 @@ describe("a runtime without external ArrayBuffers", () => {
       free(ptr);
     }
   });
+});
+
+test("a block that another thread frees while its view is made is out of bounds", async () => {
+  const { view, malloc, free } = await loadedOver({ stretchBuffer: () => undefined, blockBuffer: () => undefined });
+  for (const size of [64, 6 * megabyte, 64 * megabyte]) {
+    const ptr = malloc(size);
+    expect(() => view(ptr, size)).toThrow(expect.objectContaining({ code: "ERR_OUT_OF_BOUNDS", available: undefined }));
+    free(ptr);
+  }
 });
 
 test("capabilities cannot be changed by a program", async () => {

@@ -1,4 +1,5 @@
 // Views: the memory itself, over ArrayBuffers that are shared and kept, and what happens to them when blocks end.
+import { constants } from "node:buffer";
 import { receiveMessageOnPort } from "node:worker_threads";
 import { deflate } from "node:zlib";
 import { calloc, copyIn, copyOut, free, malloc, realloc, usableSize, view } from "pagerun";
@@ -76,6 +77,27 @@ describe("a view", () => {
       expect(bytes.at(-1)).toBe(0xee);
       free(ptr);
     }
+  });
+});
+
+describe("a block longer than 4 GiB", () => {
+  const gigabyte = 1024 * megabyte;
+  const size = 6 * gigabyte;
+
+  test("is viewed in parts, anywhere, as long as the runtime's ArrayBuffers are", () => {
+    const ptr = malloc(size);
+    for (const offset of [0, 1, 2 * gigabyte - 1, 4 * gigabyte, 5 * gigabyte - 10, size - 100]) {
+      const bytes = view(ptr + BigInt(offset), 100);
+      bytes[99] = 42;
+      expect(copyOut(ptr + BigInt(offset) + 99n, 1)[0]).toBe(42);
+      expect(view(ptr + BigInt(offset), 100).buffer).toBe(bytes.buffer);
+    }
+    const longest = Math.min(constants.MAX_LENGTH, size);
+    expect(view(ptr + BigInt(size - longest), longest)).toHaveLength(longest);
+    expect(codeOf(() => view(ptr, size + 5000))).toBe("ERR_OUT_OF_BOUNDS");
+    if (constants.MAX_LENGTH < size) expect(codeOf(() => view(ptr, size))).toBe("ERR_INVALID_ARGUMENT");
+    else expect(view(ptr, size)).toHaveLength(size);
+    free(ptr);
   });
 });
 

@@ -121,6 +121,19 @@ const roles = {
     parentPort.close();
   },
 
+  /** Puts new blocks into shared places and frees what was there, until it is ended from outside. */
+  recycle() {
+    const places = new BigInt64Array(workerData.places);
+    const next = numbersFrom(workerData.seed);
+    const sizes = [5000, 5 * megabyte, 33 * megabyte, 40 * megabyte, 64 * megabyte];
+    parentPort.postMessage("started");
+    for (;;) {
+      const ptr = malloc(sizes[next(sizes.length)]);
+      const old = Atomics.exchange(places, next(places.length), BigInt.asIntN(64, ptr));
+      free(BigInt.asUintN(64, old));
+    }
+  },
+
   /** Ends with views of blocks of every kind, its own and its parent's. */
   leaveViews() {
     const own = [100, 5 * megabyte, 64 * megabyte].map((size) => {
