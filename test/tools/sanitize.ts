@@ -36,21 +36,14 @@ heading(`addon with ASan and UBSan (${arch()})`);
 const built = await cmakeJs("build-test/address-node", { PAGERUN_SANITIZE: "address" }, "pagerun_node");
 if (built.code === 0) {
   const library = (name: string) => execFileSync("g++", [`-print-file-name=${name}`], { encoding: "utf8" }).trim();
-  await vitest(
-    "bindings under ASan and UBSan",
-    ["structure/**", "build.test.ts", "package.test.ts", "readme.test.ts"].flatMap((name) => [
-      "--exclude",
-      `test/${name}`,
-    ]),
-    {
-      env: {
-        ...addressOptions,
-        LD_PRELOAD: [library("libasan.so"), library("libubsan.so")].join(":"),
-        PAGERUN_NODE_PATH: `${root}/build-test/address-node/Release/pagerun.node`,
-        PAGERUN_TEST_SANITIZER: "address",
-      },
+  await vitest("bindings under ASan and UBSan", ["test/bindings/", "test/workers/"], {
+    env: {
+      ...addressOptions,
+      LD_PRELOAD: [library("libasan.so"), library("libubsan.so")].join(":"),
+      PAGERUN_NODE_PATH: `${root}/build-test/address-node/Release/pagerun.node`,
+      PAGERUN_TEST_SANITIZER: "address",
     },
-  );
+  });
 } else {
   console.log(built.output);
   count("addon with ASan and UBSan", { failed: 1 });
