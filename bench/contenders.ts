@@ -88,21 +88,22 @@ function libcVersion(): string {
 }
 
 /**
- * The contenders by preload that were asked for, split into those that are here and those that are not installed.
+ * The contenders by preload that were asked for, split into those that are here and those that are not installed:
+ * those whose library is none of `paths`.
  * Throws UsageError when a library that was given by path does not exist.
  */
 export function findPreloadContenders(
   options: Options,
   pagerun: { library: string; version: string },
+  paths: readonly string[] = libraryPaths(),
 ): { found: PreloadContender[]; missing: Missing[] } {
   const found: PreloadContender[] = [{ name: "libc", library: undefined, version: libcVersion() }];
   const missing: Missing[] = [];
   if (isWanted(options, "pagerun")) found.push({ name: "pagerun", ...pagerun });
-  const paths = libraryPaths();
   for (const peer of kPeers.filter(({ name }) => isWanted(options, name))) {
     const library = findPeer(peer, paths);
     if (library) {
-      const version = debianVersion(peer.debianPackage) ?? basename(realpathSync(library));
+      const version = debianVersion(peer.debianPackage) ?? basename(library);
       found.push({ name: peer.name, library, version });
     } else {
       missing.push({ name: peer.name, hint: `apt-get install ${peer.debianPackage}` });

@@ -62,7 +62,7 @@ export const kHelp = `Compares pagerun with other allocators on this machine: li
   --trace FILE        one more trace to replay (made by npm run bench:record); may be repeated
   --trials N          trials of each figure (default: 5, or 3 with --quick)
   --max-seconds N     start no further round of trials after N seconds
-                        (default: 150, 45 with --quick, none where --trials is given without --quick)
+                        (default: 170, 45 with --quick, none where --trials is given without --quick)
   --quick             shorter trials, under a minute in all
   --json FILE         also write the rows to FILE; "-" is standard output, the table then goes to standard error
   --out DIR           where report.html and results.json go (default: bench/out)
@@ -150,7 +150,7 @@ function readFlags(args: readonly string[]) {
 
 function defaultLimit(quick: boolean, trialsGiven: boolean): number | undefined {
   if (quick) return 45;
-  return trialsGiven ? undefined : 150;
+  return trialsGiven ? undefined : 170;
 }
 
 /** Reads the arguments after the script's name. Throws UsageError for anything that is not as `kHelp` says. */

@@ -1,6 +1,6 @@
 // The command lines of the bench and of its recorder, and what of the machine is read by text.
 import { describe, expect, test } from "vitest";
-import { findPeer, isProvidedBy, kPeers, parseLoaderList } from "../bench/contenders.js";
+import { findPeer, findPreloadContenders, isProvidedBy, kPeers, parseLoaderList } from "../bench/contenders.js";
 import { isWanted, parseOptions, UsageError } from "../bench/options.js";
 import { parseRecordOptions } from "../bench/record-options.js";
 
@@ -10,7 +10,7 @@ describe("npm run bench", () => {
       suites: ["traces", "core", "js"],
       contenders: undefined,
       trials: 5,
-      maxSeconds: 150,
+      maxSeconds: 170,
       quick: false,
     });
   });
@@ -103,6 +103,20 @@ describe("contenders by preload", () => {
       mimalloc: "/lib/libmimalloc.so.2.0",
       tcmalloc: "/lib/libtcmalloc_minimal.so.4",
     });
+  });
+
+  test("that are not installed are named with their package, unless nobody asked for them", () => {
+    const find = (...args: string[]) =>
+      findPreloadContenders(parseOptions(args), { library: "/x/libpagerun.so", version: "1" }, parseLoaderList(list));
+    expect(find().missing).toEqual([{ name: "jemalloc", hint: "apt-get install libjemalloc2" }]);
+    expect(find("--contenders", "pagerun")).toEqual({
+      found: [
+        { name: "libc", library: undefined, version: expect.stringMatching(/^glibc \d/) },
+        { name: "pagerun", library: "/x/libpagerun.so", version: "1" },
+      ],
+      missing: [],
+    });
+    expect(() => find("--so", "mine=/no/such.so")).toThrow(/\/no\/such\.so is not there/);
   });
 
   test("libc is libc only when malloc comes from libc", () => {
