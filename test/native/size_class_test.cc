@@ -70,9 +70,11 @@ TEST("inner waste is at most 12.5 percent above 64 bytes of a size that 16-byte 
   }
 }
 
-TEST("a bucket page holds at least eight blocks, at most what its bitmap has bits for, and they fit") {
+TEST(
+    "a bucket page holds at least as many blocks as it is said to, at most what its bitmap has bits for, and they "
+    "fit") {
   for (uint32_t c = 0; c < kClassCount; c++) {
-    EXPECT(class_capacity(c) >= 8);
+    EXPECT(class_capacity(c) >= kLeastBlocks);
     EXPECT(class_capacity(c) <= kMaxBlocks);
     EXPECT(class_capacity(c) * class_bytes(c) <= class_pages(c) * kPageBytes);
     bool is_last_block_in = (class_capacity(c) + 1) * class_bytes(c) > class_pages(c) * kPageBytes;
