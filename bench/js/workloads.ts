@@ -171,7 +171,7 @@ export const kScriptWorkloads: readonly ScriptWorkload[] = [
   {
     name: "malloc-free-pair",
     question: "What does a block of 16 to 1024 bytes cost, got and given back at once?",
-    steps: 500_000,
+    steps: 1_000_000,
     operationsPerStep: 1,
     hasLatency: true,
     needs: [["malloc"]],
