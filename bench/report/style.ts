@@ -29,13 +29,13 @@ p { margin: 4px 0; max-width: 130ch; }
 .quiet { color: var(--quiet); }
 button { font: inherit; color: var(--quiet); background: var(--card); border: 1px solid var(--line); border-radius: 6px;
   padding: 4px 12px; cursor: pointer; white-space: nowrap; }
-.tiles { display: flex; flex-wrap: wrap; gap: 14px; margin: 22px 0; }
+.tiles { display: flex; flex-wrap: wrap; gap: 11px; margin: 22px 0; }
 .tile, figure, details, .card { background: var(--card); border: 1px solid var(--line); border-radius: 10px; }
-.tile { padding: 14px 18px; }
+.tile { padding: 13px 15px; }
 .tile h3 { margin: 0 0 8px; font-size: 14px; font-weight: 600; }
-.tile dl { display: flex; gap: 22px; margin: 0; }
+.tile dl { display: flex; gap: 16px; margin: 0; }
 .tile dt { font-size: 12px; color: var(--quiet); }
-.tile dd { margin: 0; font-size: 24px; font-weight: 650; font-variant-numeric: tabular-nums; }
+.tile dd { margin: 0; font-size: 22px; font-weight: 650; font-variant-numeric: tabular-nums; }
 .tile small { font-size: 12px; color: var(--quiet); }
 .good { color: var(--good); } .bad { color: var(--bad); }
 .legend { display: flex; flex-wrap: wrap; gap: 6px 18px; margin: 10px 0; font-size: 13px; }
