@@ -66,6 +66,13 @@ PageHeader* take_settled(uint32_t pages, uint32_t align_pages = 1) {
   return run;
 }
 
+bool is_resized(PageHeader* run, size_t pages) {
+  RunList::Resized resized = run_list.resize(run, pages * kPageBytes);
+  EXPECT(resized != RunList::Resized::kNotARun);
+  if (resized == RunList::Resized::kDone) EXPECT_EQ(run->run_bytes, pages * kPageBytes);
+  return resized == RunList::Resized::kDone;
+}
+
 TEST("random take, put, grow and shrink: no overlap, no two free neighbours, every length right") {
   harness::Random random(harness::seed());
   std::map<size_t, size_t> taken;
@@ -84,7 +91,6 @@ TEST("random take, put, grow and shrink: no overlap, no two free neighbours, eve
       size_t at = random.below(runs.size());
       PageHeader* run = runs[at];
       auto pages = static_cast<uint32_t>(taken[number_of(run)]);
-      bool is_dirty = false;
       if (kind < 8) {
         EXPECT(run_list.put(run, PageKind::kRun));
         taken.erase(number_of(run));
@@ -92,11 +98,11 @@ TEST("random take, put, grow and shrink: no overlap, no two free neighbours, eve
         runs.pop_back();
       } else if (kind == 8) {
         auto fewer = static_cast<uint32_t>(random.between(1, pages));
-        run_list.shrink(run, fewer);
+        EXPECT(is_resized(run, fewer));
         taken[number_of(run)] = fewer;
       } else {
         auto more = static_cast<uint32_t>(pages + random.between(1, 8));
-        if (run_list.grow(run, more, &is_dirty)) taken[number_of(run)] = more;
+        if (is_resized(run, more)) taken[number_of(run)] = more;
       }
     }
     if (step % 50 == 0) expect_invariants(taken);
@@ -208,16 +214,15 @@ TEST("grow takes the free neighbour behind, exactly or in part, and never a page
   PageHeader* a = take_settled(2);
   PageHeader* b = take_settled(4);
   PageHeader* wall = take_settled(1);
-  bool is_dirty = false;
-  EXPECT(!run_list.grow(a, 3, &is_dirty));
+  EXPECT(!is_resized(a, 3));
   EXPECT(run_list.put(b, PageKind::kRun));
-  EXPECT(!run_list.grow(a, 7, &is_dirty));
-  EXPECT(run_list.grow(a, 5, &is_dirty) && is_dirty);
+  EXPECT(!is_resized(a, 7));
+  EXPECT(is_resized(a, 5));
   expect_invariants({{number_of(a), 5}, {number_of(wall), 1}});
-  EXPECT(run_list.grow(a, 6, &is_dirty));
+  EXPECT(is_resized(a, 6));
   expect_invariants({{number_of(a), 6}, {number_of(wall), 1}});
-  EXPECT(!run_list.grow(a, 7, &is_dirty));
-  EXPECT(run_list.grow(wall, 300, &is_dirty) && !is_dirty);
+  EXPECT(!is_resized(a, 7));
+  EXPECT(is_resized(wall, 300));
   expect_invariants({{number_of(a), 6}, {number_of(wall), 300}});
 }
 
@@ -226,13 +231,40 @@ TEST("shrink gives the end back, merged with what is free behind it") {
   PageHeader* b = take_settled(3);
   PageHeader* wall = take_settled(1);
   EXPECT(run_list.put(b, PageKind::kRun));
-  run_list.shrink(a, 8);
+  EXPECT(is_resized(a, 8));
   EXPECT_EQ(free_runs_listed().size(), 1u);
-  run_list.shrink(a, 1);
+  EXPECT(is_resized(a, 1));
   auto runs = free_runs_listed();
   EXPECT_EQ(runs.size(), 1u);
   EXPECT_EQ(runs[number_of(a) + 1].pages, 10u);
   expect_invariants({{number_of(a), 1}, {number_of(wall), 1}});
+}
+
+TEST("a run may be resized to bytes that are no whole pages, and one that is free is refused") {
+  PageHeader* a = take_settled(3);
+  PageHeader* wall = take_settled(1);
+  EXPECT(run_list.resize(a, 2 * kPageBytes + 1) == RunList::Resized::kDone);
+  EXPECT_EQ(a->run_bytes, 2 * kPageBytes + kOsPageBytes);
+  EXPECT_EQ(a->run_pages, 3u);
+  EXPECT(run_list.put(a, PageKind::kRun));
+  EXPECT(run_list.resize(a, kPageBytes) == RunList::Resized::kNotARun);
+  EXPECT(run_list.resize(a, 9 * kPageBytes) == RunList::Resized::kNotARun);
+  expect_invariants({{number_of(wall), 1}});
+}
+
+TEST("take_dirty takes what is in memory already, and nothing else") {
+  EXPECT_EQ(run_list.take_dirty(1), static_cast<PageHeader*>(nullptr));
+  PageHeader* a = take_settled(5);
+  PageHeader* wall = take_settled(1);
+  EXPECT(run_list.put(a, PageKind::kRun));
+  EXPECT_EQ(run_list.take_dirty(6), static_cast<PageHeader*>(nullptr));
+  PageHeader* b = run_list.take_dirty(3);
+  EXPECT_EQ(b, a);
+  b->block_bytes = kRunBlock;
+  expect_invariants({{number_of(b), 3}, {number_of(wall), 1}});
+  EXPECT(run_list.put(b, PageKind::kRun));
+  run_list.give_back(0);
+  EXPECT_EQ(run_list.take_dirty(1), static_cast<PageHeader*>(nullptr));
 }
 
 TEST("exhausted address space is null, and what was taken before is put back and taken again") {

@@ -45,16 +45,17 @@ TEST("a thread's blocks outlive it, keep their content, and are freed by another
 }
 
 TEST("the pages of an ended thread come back when the last of its blocks is freed") {
+  constexpr size_t kBlocks = 20000, kBytes = 200;
   std::vector<void*> blocks;
   harness::on_other_thread([&] {
-    for (int i = 0; i < 20000; i++) blocks.push_back(allocate(200));
+    for (size_t i = 0; i < kBlocks; i++) blocks.push_back(allocate(kBytes));
   });
-  EXPECT(memory_totals().free_run_bytes < 20000 * 200);
+  EXPECT(memory_totals().free_run_bytes < kBlocks * kBytes);
   free_all(blocks);
   EXPECT_EQ(live_blocks(), 0u);
   // All pages but those that this thread keeps for its next block are in free runs.
   SnapshotTotals totals = memory_totals();
-  EXPECT_AT_MOST(20000u * 200 - 4 * kPageBytes, totals.free_run_bytes);
+  EXPECT_AT_MOST(kBlocks * kBytes - 4 * kPageBytes, totals.free_run_bytes);
   EXPECT_VERIFIED();
 }
 
