@@ -32,9 +32,9 @@ char* reserve_aligned(size_t bytes) {
     if (behind > 0) os::release(base + bytes, behind);
     return base;
   }
-  constexpr uintptr_t kLowest = 1ull << 32, kSpan = 1ull << 46;  // of the user's half of a 47-bit address space
+  constexpr uintptr_t kLowest = 1ull << 32, kChoice = 1ull << 46;  // of the user's half of a 47-bit address space
   for (int i = 0; i < kPlacementTries; i++) {
-    uintptr_t hint = round_down(kLowest + os::random_bits() % kSpan, kWindowBytes);
+    uintptr_t hint = round_down(kLowest + os::random_bits() % kChoice, kWindowBytes);
     if (void* got = os::reserve_at(reinterpret_cast<void*>(hint), bytes)) return static_cast<char*>(got);
   }
   return nullptr;
