@@ -1,4 +1,6 @@
 // System calls that fail: whatever call is refused, the program gets an error it can handle and every block is intact.
+
+import { spawnSync } from "node:child_process";
 import {
   alignedAlloc,
   calloc,
@@ -14,6 +16,7 @@ import {
 } from "pagerun";
 import { afterEach, describe, expect, test } from "vitest";
 import { failSystemCall, systemCalls } from "../../lib/internal/testing.js";
+import { root } from "../structure/tree.js";
 import { fillWith, holds, kilobyte, megabyte, verifyAfterEach } from "../support/heap.js";
 
 verifyAfterEach();
@@ -128,6 +131,24 @@ test("a snapshot without memory for itself is out of memory", () => {
   failSystemCall(1);
   expect(() => snapshot()).toThrow(expect.objectContaining({ code: "ERR_OUT_OF_MEMORY" }));
   expect(snapshot().totals).toEqual(memoryStats());
+});
+
+test("under a limit on address space malloc is out of memory, and the program goes on", () => {
+  const program = `
+    import { free, malloc, verify, view } from "pagerun";
+    const blocks = [];
+    let code;
+    try { for (;;) blocks.push(malloc(2 ** 26)); } catch (error) { code = error.code; }
+    view(blocks[0], 100).fill(1);
+    const count = blocks.length;
+    for (const ptr of blocks) free(ptr);
+    free(malloc(2 ** 26));
+    console.log(code, count > 1 && count < 40, JSON.stringify(verify()));`;
+  const limited = `ulimit -v 2000000; exec "$@"`;
+  const args = ["-c", limited, "sh", process.execPath, "--input-type=module", "-e", program];
+  const { stdout, stderr } = spawnSync("sh", args, { cwd: root, encoding: "utf8" });
+  expect(stderr).toBe("");
+  expect(stdout).toBe('ERR_OUT_OF_MEMORY true {"ok":true}\n');
 });
 
 test("system calls are counted, and a small pair of malloc and free makes none", () => {
