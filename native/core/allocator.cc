@@ -142,14 +142,20 @@ Misuse reallocate_run(PageHeader* run, const Block& block, size_t bytes, void** 
   return *result != nullptr ? Misuse::kNone : move_block(block.start, block.usable_bytes, bytes, result);
 }
 
-// The pin keeps the mapping readable during the copy, should another thread free it meanwhile.
-Misuse reallocate_mapping(const Block& block, size_t bytes, void** result) {
-  if (bytes > kMaxRunBytes / kShrinkShare) *result = mapping_table.resize(block.start, bytes);
-  if (*result != nullptr) return Misuse::kNone;
-  if (!mapping_table.pin(block.start)) return Misuse::kDoubleFree;
-  Misuse misuse = move_block(block.start, block.usable_bytes, bytes, result);
-  mapping_table.unpin(block.start);
+// Moves a mapping's content to another block. The pin keeps it readable meanwhile; what was known of it before may be
+// of an older block at the same address, should another thread have freed that.
+Misuse move_mapping(void* ptr, size_t bytes, void** result) {
+  if (!mapping_table.pin(ptr)) return Misuse::kDoubleFree;
+  Block pinned;
+  Misuse misuse = mapping_table.find(ptr, &pinned);
+  if (misuse == Misuse::kNone) misuse = move_block(ptr, pinned.usable_bytes, bytes, result);
+  mapping_table.unpin(ptr);
   return misuse;
+}
+
+Misuse reallocate_mapping(void* ptr, size_t bytes, void** result) {
+  if (bytes > kMaxRunBytes / kShrinkShare) *result = mapping_table.resize(ptr, bytes);
+  return *result != nullptr ? Misuse::kNone : move_mapping(ptr, bytes, result);
 }
 
 // The rest of reallocate(): blocks that are not the thread's own, runs, mappings, misuse.
@@ -158,7 +164,7 @@ Misuse reallocate_slow(void* ptr, size_t bytes, void** result) {
   Block block;
   Misuse misuse = place_of(ptr, &place, &block);
   if (misuse != Misuse::kNone) return misuse;
-  if (place.page == nullptr) return reallocate_mapping(block, bytes, result);
+  if (place.page == nullptr) return reallocate_mapping(ptr, bytes, result);
   if (block.kind == static_cast<uint32_t>(PageKind::kRun)) return reallocate_run(place.page, block, bytes, result);
   if (!stays_in_block(block.usable_bytes, bytes)) return move_block(ptr, block.usable_bytes, bytes, result);
   *result = ptr;

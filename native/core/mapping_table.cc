@@ -110,6 +110,7 @@ Misuse MappingTable::put(void* ptr) {
   if (entry->address != ptr) return Misuse::kInteriorPointer;
   if (entry->pins > 0) {
     entry->is_freed = true;
+    os::purge(entry->address, entry->bytes);  // the address stays for the views that still reach it, the memory goes
   } else {
     forget(entry);
   }
