@@ -32,10 +32,11 @@ class Blocks {
   size_t count_ = 0;
 };
 
-// Threads of the child: ThreadSanitizer takes the numbers of the parent's threads for used.
+// Threads of the child: AddressSanitizer's malloc may be locked for ever there, and ThreadSanitizer takes the numbers
+// of the parent's threads for used.
 template <class Body>
 void on_threads_of_child(size_t count, Body body) {
-  if (!harness::kThreadSanitizer) harness::on_threads(count, body);
+  if (!harness::kSanitized) harness::on_threads(count, body);
 }
 
 // Threads that allocate and free, and end and begin, until told to stop.

@@ -1,0 +1,182 @@
+// What is free inside pages in use is given back to the system: exactly the OS pages that no live block touches, and no
+// byte of a live block is lost.
+#include "core/purge.h"
+
+#include <sys/mman.h>
+
+#include <thread>
+
+#include "core/arena.h"
+#include "core/thread_arena.h"
+#include "heap.h"
+#include "os/fault.h"
+
+namespace pagerun {
+namespace {
+
+PageHeader* header_of(const void* ptr) { return region_of(ptr)->header_of(ptr); }
+
+bool is_resident(const void* at) {
+  unsigned char resident = 0;
+  EXPECT_EQ(mincore(const_cast<void*>(at), kOsPageBytes, &resident), 0);
+  return (resident & 1) != 0;
+}
+
+// All blocks of one bucket page of the size, full and filled.
+std::vector<void*> fill_page(size_t bytes) {
+  std::vector<void*> blocks;
+  for (;;) {
+    void* block = allocate(bytes);
+    if (!blocks.empty() && header_of(block) != header_of(blocks[0])) {
+      EXPECT_EQ(deallocate(block), Misuse::kNone);
+      return blocks;
+    }
+    fill_pattern(block, bytes, blocks.size());
+    memset(block, 0x11, 1);
+    blocks.push_back(block);
+  }
+}
+
+// Allocates until every block of the page is in use again; what came from other pages is freed.
+template <class Allocate>
+void fill_again(PageHeader* page, std::vector<void*>& blocks, Allocate allocate_one) {
+  std::vector<void*> others;
+  while (!is_full(*page)) {
+    void* block = allocate_one();
+    (header_of(block) == page ? blocks : others).push_back(block);
+  }
+  free_all(others);
+}
+
+bool is_touched(const std::vector<void*>& blocks, const std::vector<bool>& is_free, size_t bytes, const char* os_page) {
+  for (size_t i = 0; i < blocks.size(); i++) {
+    const auto* at = static_cast<const char*>(blocks[i]);
+    if (!is_free[i] && at < os_page + kOsPageBytes && at + bytes > os_page) return true;
+  }
+  return false;
+}
+
+// Frees some blocks of a full page, purges, and looks at every OS page and every live block.
+void expect_exact_purge(size_t bytes, uint64_t seed, uint64_t one_kept_in) {
+  harness::Random random(seed);
+  std::vector<void*> blocks = fill_page(bytes);
+  for (void* block : blocks) memset(block, 0x5c, bytes);
+  PageHeader* page = header_of(blocks[0]);
+  std::vector<bool> is_free(blocks.size());
+  for (size_t i = 1; i < blocks.size(); i++) is_free[i] = !random.one_in(one_kept_in);
+  for (size_t i = 1; i < blocks.size(); i++) {
+    if (is_free[i]) EXPECT_EQ(deallocate(blocks[i]), Misuse::kNone);
+  }
+  size_t purged = page_purge_free_blocks(page), expected = 0;
+  size_t used_bytes = round_down(blocks.size() * bytes, kOsPageBytes);
+  for (size_t at = 0; at < used_bytes; at += kOsPageBytes) {
+    bool is_kept = is_touched(blocks, is_free, bytes, page->start + at);
+    EXPECT_EQ(is_resident(page->start + at), is_kept);
+    expected += is_kept ? 0 : kOsPageBytes;
+  }
+  EXPECT_EQ(purged, expected);
+  for (size_t i = 0; i < blocks.size(); i++) {
+    auto* at = static_cast<unsigned char*>(blocks[i]);
+    if (!is_free[i]) EXPECT(at[0] == 0x5c && memcmp(at, at + 1, bytes - 1) == 0);
+    if (!is_free[i]) EXPECT_EQ(deallocate(blocks[i]), Misuse::kNone);
+  }
+  EXPECT_VERIFIED();
+}
+
+TEST("a purge takes exactly the OS pages that no live block touches, for small and middle sizes, sparse and dense") {
+  uint64_t seed = harness::seed();
+  for (size_t bytes : {size_t{16}, size_t{48}, size_t{160}, size_t{1024}, size_t{2304}, size_t{5120}, size_t{9216},
+                       size_t{20480}, size_t{32768}}) {
+    for (uint64_t one_kept_in : {2ull, 10ull, 100ull, 1000000ull}) expect_exact_purge(bytes, seed++, one_kept_in);
+  }
+}
+
+TEST("a full page has nothing to purge, and purging twice takes nothing twice out of memory that is used") {
+  std::vector<void*> blocks = fill_page(1024);
+  PageHeader* page = header_of(blocks[0]);
+  EXPECT_EQ(page_purge_free_blocks(page), 0u);
+  for (size_t i = 8; i < 24; i++) EXPECT_EQ(deallocate(blocks[i]), Misuse::kNone);
+  EXPECT_EQ(page_purge_free_blocks(page), 16u << 10);
+  blocks.erase(blocks.begin() + 8, blocks.begin() + 24);
+  size_t kept = blocks.size();
+  fill_again(page, blocks, [] { return allocate(1024); });
+  EXPECT_EQ(blocks.size(), kept + 16);
+  for (size_t i = kept; i < blocks.size(); i++) fill_pattern(blocks[i], 1024, i);
+  EXPECT_EQ(page_purge_free_blocks(page), 0u);
+  for (size_t i = kept; i < blocks.size(); i++) EXPECT(has_pattern(blocks[i], 1024, i));
+  free_all(blocks);
+  EXPECT_VERIFIED();
+}
+
+TEST("blocks that another thread freed stay as they are until the owner has drained them") {
+  std::vector<void*> blocks = fill_page(1024);
+  PageHeader* page = header_of(blocks[0]);
+  std::thread([&] {
+    for (size_t i = 8; i < 24; i++) EXPECT_EQ(deallocate(blocks[i]), Misuse::kNone);
+  }).join();
+  EXPECT_EQ(page_purge_free_blocks(page), 0u);
+  arena_drain(current_arena);
+  EXPECT_EQ(page_purge_free_blocks(page), 16u << 10);
+  blocks.erase(blocks.begin() + 8, blocks.begin() + 24);
+  free_all(blocks);
+  EXPECT_VERIFIED();
+}
+
+TEST("a purge that the kernel refuses counts as nothing and hurts nobody") {
+  std::vector<void*> blocks = fill_page(1024);
+  for (size_t i = 8; i < 24; i++) EXPECT_EQ(deallocate(blocks[i]), Misuse::kNone);
+  os::fail_call(1, 1);
+  EXPECT_EQ(page_purge_free_blocks(header_of(blocks[0])), 0u);
+  os::fail_call(0, 0);
+  blocks.erase(blocks.begin() + 8, blocks.begin() + 24);
+  free_all(blocks);
+  EXPECT_VERIFIED();
+}
+
+TEST("live blocks keep their content while the heap around them grows, shrinks and is purged") {
+  harness::Random random(harness::seed());
+  struct Held {
+    void* ptr;
+    size_t bytes;
+    uint64_t tag;
+  };
+  std::vector<Held> held;
+  for (uint64_t round = 0; round < harness::rounds(60); round++) {
+    for (int i = 0; i < 3000; i++) {
+      size_t bytes = random.between(1, random.one_in(20) ? 30000 : 2000);
+      held.push_back({allocate(bytes), bytes, random.next()});
+      fill_pattern(held.back().ptr, bytes, held.back().tag);
+    }
+    for (size_t i = 0; i < held.size(); i++) {
+      if (random.one_in(20)) continue;
+      EXPECT(has_pattern(held[i].ptr, held[i].bytes, held[i].tag));
+      EXPECT_EQ(deallocate(held[i].ptr), Misuse::kNone);
+      held[i] = held.back();
+      held.pop_back();
+    }
+    arena_purge_free_blocks(current_arena);
+    for (const Held& one : held) EXPECT(has_pattern(one.ptr, one.bytes, one.tag));
+  }
+  EXPECT_VERIFIED();
+  for (const Held& one : held) EXPECT_EQ(deallocate(one.ptr), Misuse::kNone);
+  EXPECT_EQ(live_blocks(), 0u);
+  EXPECT_VERIFIED();
+}
+
+TEST("calloc is zero in blocks that were purged and in their neighbours that were not") {
+  std::vector<void*> blocks = fill_page(1024);
+  for (void* block : blocks) memset(block, 0xee, 1024);
+  PageHeader* page = header_of(blocks[0]);
+  for (size_t i = 3; i < 40; i++) EXPECT_EQ(deallocate(blocks[i]), Misuse::kNone);
+  blocks.erase(blocks.begin() + 3, blocks.begin() + 40);
+  EXPECT(page_purge_free_blocks(page) > 0);
+  size_t kept = blocks.size();
+  fill_again(page, blocks, [] { return allocate_zeroed(1, 1024); });
+  EXPECT_EQ(blocks.size(), kept + 37);
+  for (size_t i = kept; i < blocks.size(); i++) EXPECT(is_zero(blocks[i], 1024));
+  free_all(blocks);
+  EXPECT_VERIFIED();
+}
+
+}  // namespace
+}  // namespace pagerun
