@@ -153,7 +153,8 @@ inline void* bucket_take(Bucket* bucket, uint64_t word) {
   store_owned(*bucket->word, word & (word - 1));
   PageHeader* page = bucket->page;
   store_owned(page->countdown, page->countdown + 1);
-  return bucket->word_base + lowest_bit(word) * bucket->block_bytes;
+  uint32_t offset = lowest_bit(word) * bucket->block_bytes;  // below the page's length
+  return bucket->word_base + offset;
 }
 
 /// The rest of a free on the calling thread's own arena: word `w` of the page's free bits has just gained a bit.
