@@ -3,6 +3,7 @@
 #pragma once
 
 #include "core/allocator.h"
+#include "core/arena.h"
 #include "core/page.h"
 #include "core/region.h"
 #include "harness.h"
@@ -95,6 +96,18 @@ inline uint64_t live_blocks() {
   for (uint64_t i = 0; i < snapshot->page_count; i++) live += snapshot->pages[i].used - snapshot->pages[i].remote;
   snapshot_release(snapshot);
   return live;
+}
+
+/// Bucket pages of arenas whose threads have ended: none once all their blocks were freed, whoever freed them and when.
+inline uint64_t pages_left_behind() {
+  const Snapshot* snapshot = snapshot_take();
+  if (!EXPECT(snapshot != nullptr)) return 0;
+  uint64_t pages = 0;
+  for (uint64_t i = 0; i < snapshot->arena_count; i++) {
+    if (snapshot->arenas[i].state == static_cast<uint32_t>(ArenaState::kAbandoned)) pages += snapshot->arenas[i].pages;
+  }
+  snapshot_release(snapshot);
+  return pages;
 }
 
 }  // namespace pagerun

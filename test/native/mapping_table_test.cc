@@ -163,6 +163,25 @@ TEST("alignment up to 1 GiB holds, and the rest of the search is given back") {
   EXPECT_EQ(table.count(), 0u);
 }
 
+size_t mapped_bytes() {
+  FILE* file = fopen("/proc/self/statm", "r");
+  size_t os_pages = 0;
+  if (file == nullptr || fscanf(file, "%zu", &os_pages) != 1) return 0;
+  fclose(file);
+  return os_pages * kUnit;
+}
+
+TEST("what the search for an aligned address maps on both sides is given back") {
+  static MappingTable table;
+  Model model;
+  take_from(table, model, kUnit, 16);
+  size_t before = mapped_bytes();
+  for (int i = 0; i < 50; i++) take_from(table, model, kUnit, 64 << 20);
+  EXPECT_AT_MOST(mapped_bytes(), before + 50 * kUnit + (8 << 20));
+  for (auto [address, bytes] : model) EXPECT_EQ(table.put(address), Misuse::kNone);
+  EXPECT_AT_MOST(mapped_bytes(), before + (8 << 20));
+}
+
 TEST("a pinned block stays readable after its free, without its memory, and its address goes with the last pin") {
   static MappingTable table;
   Model model;

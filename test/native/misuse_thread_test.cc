@@ -1,5 +1,6 @@
 // Callers' errors between threads: double frees of which the owner, another thread or both had a part, also at the same
 // moment; interior pointers from elsewhere; blocks of threads that have ended.
+#include "core/arena.h"
 #include "heap.h"
 #include "threads.h"
 
@@ -124,6 +125,19 @@ TEST("a remote free keeps the fast path from a second free of the same page's ot
   free_all(blocks);
   for (int i = 0; i < 3000; i++) blocks.push_back(allocate(64));
   free_all(blocks);
+  EXPECT_EQ(live_blocks(), 0u);
+  EXPECT_VERIFIED();
+}
+
+TEST("of two remote frees that both found the block in use, the second is told that it is free") {
+  auto* block = static_cast<char*>(allocate(100));
+  PageHeader* page = region_of(block)->header_of(block);
+  auto index = static_cast<uint32_t>(static_cast<size_t>(block - page->start) / page->block_bytes);
+  harness::on_other_thread([&] {
+    EXPECT_EQ(page_free_remote(page, index), Misuse::kNone);
+    EXPECT_EQ(page_free_remote(page, index), Misuse::kDoubleFree);
+  });
+  EXPECT_EQ(page_free_remote(page, index), Misuse::kDoubleFree);
   EXPECT_EQ(live_blocks(), 0u);
   EXPECT_VERIFIED();
 }

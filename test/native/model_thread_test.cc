@@ -137,6 +137,7 @@ TEST("the same while threads end and new ones begin all the time") {
   EXPECT_VERIFIED();
   give_what_was_left(exchange);
   EXPECT_EQ(live_blocks(), 0u);
+  EXPECT_EQ(pages_left_behind(), 0u);
   EXPECT_VERIFIED();
 }
 

@@ -67,6 +67,20 @@ TEST("a run shrinks in place, and its end can be had by someone else") {
   EXPECT(wall != nullptr);
 }
 
+TEST("what a shrink gives back is not taken for zero memory") {
+  for (size_t pages = 4; pages < 40; pages += 5) {
+    auto* block = static_cast<char*>(allocate(pages * kPageBytes));
+    memset(block, 0x77, pages * kPageBytes);
+    EXPECT_EQ(resized(block, kPageBytes), static_cast<void*>(block));
+    size_t rest_bytes = (pages - 1) * kPageBytes;
+    void* rest = allocate_zeroed(1, rest_bytes);
+    EXPECT(is_zero(rest, rest_bytes));
+    EXPECT_EQ(deallocate(rest), Misuse::kNone);
+    EXPECT_EQ(deallocate(block), Misuse::kNone);
+  }
+  EXPECT_VERIFIED();
+}
+
 TEST("a run grows in place into a free neighbour, exactly to its end and not beyond") {
   char* block = static_cast<char*>(allocate(4 * kPageBytes));
   void* neighbour = allocate(6 * kPageBytes);

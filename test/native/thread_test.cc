@@ -41,6 +41,7 @@ TEST("a thread's blocks outlive it, keep their content, and are freed by another
   for (size_t i = 0; i < blocks.size(); i++) EXPECT(has_pattern(blocks[i], sizes[i % 6], i));
   free_all(blocks);
   EXPECT_EQ(live_blocks(), 0u);
+  EXPECT_EQ(pages_left_behind(), 0u);
   EXPECT_VERIFIED();
 }
 
@@ -74,6 +75,7 @@ TEST("a new thread takes over the arena of an ended one, with its live blocks") 
     free_all(more);
   });
   EXPECT_EQ(live_blocks(), 0u);
+  EXPECT_EQ(pages_left_behind(), 0u);
   EXPECT_VERIFIED();
 }
 
@@ -102,6 +104,7 @@ TEST("ten thousand short threads, each leaving a block behind, make neither aren
   if (!harness::kSanitized) EXPECT_AT_MOST(resident_bytes(), resident + (2 << 20));
   free_all(left);
   EXPECT_EQ(live_blocks(), 0u);
+  EXPECT_EQ(pages_left_behind(), 0u);
   EXPECT_VERIFIED();
 }
 
@@ -129,6 +132,7 @@ TEST("a producer allocates, a consumer frees: nothing is lost and memory is used
   // At most what the channel holds, in every class that was asked for: far less than was allocated in all.
   EXPECT_AT_MOST(memory_totals().committed_bytes, size_t{96} << 20);
   EXPECT_EQ(live_blocks(), 0u);
+  EXPECT_EQ(pages_left_behind(), 0u);
   EXPECT_VERIFIED();
 }
 
@@ -152,10 +156,34 @@ TEST("frees from elsewhere race the end of the owner: every block is freed exact
     owner.join();
     first.join();
     second.join();
-    if (round % 16 == 0) EXPECT_EQ(live_blocks(), 0u);
+    EXPECT_EQ(live_blocks(), 0u);
+    EXPECT_EQ(pages_left_behind(), 0u);
   }
   EXPECT_EQ(live_blocks(), 0u);
   EXPECT_AT_MOST(arena_count(), 8u);
+  EXPECT_VERIFIED();
+}
+
+TEST("blocks that are freed elsewhere in the very moment in which their thread ends leave no page behind") {
+  harness::Random random(harness::seed());
+  for (uint64_t round = 0; round < harness::rounds(4000); round++) {
+    constexpr size_t kBlocks = 24;
+    std::atomic<void*> blocks[kBlocks] = {};
+    std::thread owner([&] {
+      for (size_t i = 0; i < kBlocks; i++) blocks[i].store(allocate(i * 700), std::memory_order_release);
+    });
+    // Some rounds begin with the first block, some wait for the last one, some until the end has begun.
+    size_t first = random.below(kBlocks);
+    while (blocks[first].load(std::memory_order_acquire) == nullptr) std::this_thread::yield();
+    for (uint64_t spins = random.below(3000); spins > 0; spins--) first += blocks[0].load() == nullptr;
+    for (std::atomic<void*>& block : blocks) {
+      while (block.load(std::memory_order_acquire) == nullptr) std::this_thread::yield();
+      EXPECT_EQ(deallocate(block.load(std::memory_order_acquire)), Misuse::kNone);
+    }
+    owner.join();
+    if (!EXPECT_EQ(pages_left_behind(), 0u)) break;
+  }
+  EXPECT_EQ(live_blocks(), 0u);
   EXPECT_VERIFIED();
 }
 
@@ -177,6 +205,7 @@ TEST("frees that end in an arena while a new thread takes it over are not lost")
     adopter.join();
   }
   EXPECT_EQ(live_blocks(), 0u);
+  EXPECT_EQ(pages_left_behind(), 0u);
   EXPECT_VERIFIED();
 }
 
@@ -206,6 +235,7 @@ TEST("sixty-four threads at once: no block is given twice, and all come back") {
     free_all(left[i]);
   }
   EXPECT_EQ(live_blocks(), 0u);
+  EXPECT_EQ(pages_left_behind(), 0u);
   EXPECT_VERIFIED();
 }
 
@@ -220,6 +250,7 @@ TEST("a thread that never allocated may free, resize and look up the blocks of o
   EXPECT(has_pattern(moved, 100, 1));
   EXPECT_EQ(deallocate(moved), Misuse::kNone);
   EXPECT_EQ(live_blocks(), 0u);
+  EXPECT_EQ(pages_left_behind(), 0u);
   EXPECT_VERIFIED();
 }
 
@@ -248,6 +279,7 @@ TEST("what destructors of thread-specific data allocate and free at a thread's e
   EXPECT(late_calls > 0);
   EXPECT_AT_MOST(arena_count(), 4u);
   EXPECT_EQ(live_blocks(), 0u);
+  EXPECT_EQ(pages_left_behind(), 0u);
   EXPECT_VERIFIED();
 }
 
@@ -263,6 +295,7 @@ TEST("large runs and mappings are allocated and freed by all threads at once") {
     }
   });
   EXPECT_EQ(live_blocks(), 0u);
+  EXPECT_EQ(pages_left_behind(), 0u);
   EXPECT_VERIFIED();
 }
 
