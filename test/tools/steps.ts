@@ -117,6 +117,7 @@ export async function check(what: string, command: string, args: readonly string
 export function finish(): never {
   console.log("");
   for (const failure of failures) console.log(`FAILED ${failure}`);
+  if (sum.skipped > 0) console.log(`${sum.skipped} skipped`);
   const line = closingLine(sum);
   console.log(line);
   const file = process.env.PAGERUN_TEST_COUNTS;
@@ -124,8 +125,8 @@ export function finish(): never {
   process.exit(sum.failed > 0 || sum.passed === 0 ? 1 : 0);
 }
 
-export function closingLine({ passed, failed, skipped }: Counts): string {
-  return `${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ""}`;
+export function closingLine({ passed, failed }: Counts): string {
+  return `${passed} passed, ${failed} failed`;
 }
 
 /** The folder for what tests leave behind; inside the project and ignored by git. */
