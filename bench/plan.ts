@@ -81,7 +81,10 @@ interface NativeTask {
 async function nativeJobs(bench: NativeBench, task: NativeTask): Promise<Job[]> {
   const { suite, workload, args, countFlag, first } = task;
   const [baseline] = bench.contenders as [PreloadContender];
+  // A program that was recorded ran once: repeated in one process it would meet a heap that it never met.
+  const isRepeated = (kind: TrialKind, count: number) => suite === "traces" && kind === "time" && count > 1;
   const job = (contender: PreloadContender, kind: TrialKind, count: number): Job => ({
+    ...(isRepeated(kind, count) && { memoryArgs: args }),
     suite,
     workload,
     contender: contender.name,

@@ -11,6 +11,8 @@ export interface Job {
   kind: TrialKind;
   program: string;
   args: string[];
+  /** Arguments of a second process that measures the memory, where `args` repeats the work for the sake of the clock. */
+  memoryArgs?: string[];
   environment: NodeJS.ProcessEnv;
 }
 
@@ -35,10 +37,17 @@ function describeEnd(code: number | null, signal: NodeJS.Signals | null, errors:
 }
 
 /** Runs one trial. Rejects when it fails, takes longer than the limit, prints no report, or after endTrials(). */
-export function runTrial(job: Job): Promise<TrialReport> {
+export async function runTrial(job: Job): Promise<TrialReport> {
+  const report = await runProcess(job, job.args);
+  if (job.memoryArgs === undefined) return report;
+  const { peak_rss = null, rest_rss = null } = await runProcess(job, job.memoryArgs);
+  return { ...report, peak_rss, rest_rss };
+}
+
+function runProcess(job: Job, args: readonly string[]): Promise<TrialReport> {
   if (isEnded) return Promise.reject(new Error("no trial starts after an interruption"));
   return new Promise((resolve, reject) => {
-    const child = spawn(job.program, job.args, {
+    const child = spawn(job.program, [...args], {
       env: job.environment,
       stdio: ["ignore", "pipe", "pipe"],
       timeout: kTrialLimitMs,
