@@ -182,6 +182,30 @@ TEST("owner and stranger that free one block at the same moment leave a whole he
   }
 }
 
+TEST(
+    "owner and strangers that free the last block of a page at the same moment leave a whole heap and a living "
+    "process") {
+  constexpr size_t kBytes = 32768, kStrangers = 2;
+  harness::Barrier barrier(kStrangers + 1);
+  void* block = nullptr;
+  harness::on_threads(kStrangers + 1, [&](size_t me) {
+    for (uint64_t i = 0; i < harness::rounds(10000); i++) {
+      std::vector<void*> others;
+      if (me == 0) {
+        // The page of `block` is full, so that it is nobody's current page, and goes when its last block is freed.
+        for (int n = 0; n < 6; n++) others.push_back(allocate(kBytes));
+        block = others[2];
+        others.erase(others.begin() + 2);
+        for (void* other : others) deallocate(other);
+      }
+      barrier.wait();
+      deallocate(block);
+      barrier.wait();
+    }
+  });
+  EXPECT_VERIFIED();
+}
+
 TEST("a free that races a resize of the same block leaves a living process and a whole heap") {
   for (size_t bytes : {size_t{24}, size_t{5000}, size_t{100000}}) {
     harness::Barrier barrier(2);

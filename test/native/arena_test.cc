@@ -1,0 +1,216 @@
+// The protocol between an arena's thread and the others, a step at a time: what a race would need luck for is put in
+// place by hand. (native/core/arena.h numbers the steps.)
+#include "core/arena.h"
+
+#include "core/thread_arena.h"
+#include "heap.h"
+#include "threads.h"
+
+namespace pagerun {
+namespace {
+
+constexpr size_t kBytes = 200;
+
+PageHeader* header_of(const void* ptr) { return region_of(ptr)->header_of(ptr); }
+
+uint32_t index_of(const void* ptr) {
+  const PageHeader* page = header_of(ptr);
+  return static_cast<uint32_t>(static_cast<size_t>(static_cast<const char*>(ptr) - page->start) / page->block_bytes);
+}
+
+uint32_t remote_count(const PageHeader* page) {
+  uint32_t count = 0;
+  for (uint32_t w = 0; w < words_of(page->capacity); w++) count += count_bits(page->remote_bits[w].load());
+  return count;
+}
+
+size_t list_length(const Arena* arena) {
+  size_t length = 0;
+  for (const PageHeader* page = arena->remote_pages.load(); page != nullptr; page = page->remote_next) length++;
+  return length;
+}
+
+// A thread that allocates, and then waits until it is told to end.
+class Waiting {
+ public:
+  explicit Waiting(int count) {
+    thread_ = std::thread([this, count] {
+      for (int i = 0; i < count; i++) blocks_.push_back(allocate(kBytes));
+      arena_ = current_arena;
+      step_.wait();
+      step_.wait();
+      if (drains_) arena_drain(current_arena);
+    });
+    step_.wait();
+  }
+  ~Waiting() { end(); }
+
+  void end() {
+    if (!thread_.joinable()) return;
+    step_.wait();
+    thread_.join();
+  }
+  void drain_and_end() {
+    drains_ = true;
+    end();
+  }
+
+  Arena* arena() const { return arena_; }
+  std::vector<void*>& blocks() { return blocks_; }
+
+ private:
+  harness::Barrier step_{2};
+  bool drains_ = false;
+  Arena* arena_ = nullptr;
+  std::vector<void*> blocks_;
+  std::thread thread_;
+};
+
+TEST("the first remote free of a page puts it on its owner's list, the others only set their bits") {
+  Waiting owner(50);
+  PageHeader* page = header_of(owner.blocks()[0]);
+  uint32_t used = used_of(*page);
+  for (int i = 0; i < 30; i++) EXPECT_EQ(deallocate(owner.blocks()[static_cast<size_t>(i)]), Misuse::kNone);
+  EXPECT_EQ(list_length(owner.arena()), 1u);
+  EXPECT_EQ(owner.arena()->remote_pages.load(), page);
+  EXPECT_EQ(remote_count(page), 30u);
+  EXPECT_EQ(used_of(*page), used);
+  EXPECT_EQ(page->start_limit, 0u);
+  EXPECT_VERIFIED();
+}
+
+TEST("the drain makes the blocks free, opens the fast path again and empties the list") {
+  std::vector<void*> blocks;
+  for (int i = 0; i < 50; i++) blocks.push_back(allocate(kBytes));
+  PageHeader* page = header_of(blocks[0]);
+  harness::on_other_thread([&] {
+    for (size_t i = 0; i < 30; i++) EXPECT_EQ(deallocate(blocks[i]), Misuse::kNone);
+  });
+  EXPECT_EQ(page->start_limit, 0u);
+  arena_drain(current_arena);
+  EXPECT_EQ(list_length(current_arena), 0u);
+  EXPECT_EQ(remote_count(page), 0u);
+  EXPECT_EQ(page->remote_summary.load(), 0u);
+  EXPECT_EQ(used_of(*page), 20u);
+  EXPECT_EQ(page->start_limit, kStartLimits.of_class[page->size_class]);
+  EXPECT_VERIFIED();
+  for (size_t i = 30; i < 50; i++) EXPECT_EQ(deallocate(blocks[i]), Misuse::kNone);
+  EXPECT_VERIFIED();
+}
+
+TEST("a page that was pushed to an arena which does not own it any more goes on to its owner") {
+  Waiting owner(50);
+  EXPECT_EQ(deallocate(allocate(kBytes)), Misuse::kNone);
+  EXPECT_EQ(deallocate(owner.blocks()[0]), Misuse::kNone);
+  PageHeader* page = owner.arena()->remote_pages.exchange(nullptr);
+  current_arena->remote_pages.store(page);
+  arena_drain(current_arena);
+  EXPECT_EQ(list_length(current_arena), 0u);
+  EXPECT_EQ(owner.arena()->remote_pages.load(), page);
+  EXPECT_EQ(remote_count(page), 1u);
+  EXPECT_EQ(owner_of(*page), owner.arena());
+  owner.drain_and_end();
+  EXPECT_EQ(remote_count(page), 0u);
+  EXPECT_VERIFIED();
+}
+
+TEST("a free into an ended thread's page adopts the page, with the remote frees that were on their way") {
+  Waiting owner(50);
+  std::vector<void*> blocks = owner.blocks();
+  PageHeader* page = header_of(blocks[0]);
+  EXPECT_EQ(deallocate(allocate(kBytes)), Misuse::kNone);
+  owner.end();
+  EXPECT_EQ(owner_of(*page), owner.arena());
+  // As if another thread had been stopped between its bit and its push.
+  page->start_limit = 0;
+  EXPECT_EQ(page->remote_bits[0].fetch_or(mask_of(index_of(blocks[1]))), 0u);
+  EXPECT_EQ(deallocate(blocks[0]), Misuse::kNone);
+  EXPECT_EQ(owner_of(*page), current_arena);
+  EXPECT_VERIFIED();
+  // It goes on: summary, push. The owner is another one by now.
+  page->remote_summary.fetch_or(1);
+  page->remote_next = nullptr;
+  current_arena->remote_pages.store(page);
+  EXPECT_EQ(deallocate(blocks[1]), Misuse::kDoubleFree);
+  for (size_t i = 2; i < blocks.size(); i++) EXPECT_EQ(deallocate(blocks[i]), Misuse::kNone);
+  EXPECT_EQ(used_of(*page), 1u);
+  arena_drain(current_arena);
+  EXPECT_EQ(live_blocks(), 0u);
+  EXPECT_VERIFIED();
+}
+
+TEST("partial and full pages are adopted into the list of their state") {
+  std::vector<void*> blocks;
+  Waiting owner(2000);
+  blocks = owner.blocks();
+  owner.end();
+  EXPECT_EQ(deallocate(allocate(kBytes)), Misuse::kNone);
+  for (size_t i = 0; i < blocks.size(); i += 100) {
+    EXPECT_EQ(deallocate(blocks[i]), Misuse::kNone);
+    EXPECT_EQ(owner_of(*header_of(blocks[i])), current_arena);
+    EXPECT_VERIFIED();
+  }
+  for (size_t i = 0; i < blocks.size(); i++) {
+    if (i % 100 != 0) EXPECT_EQ(deallocate(blocks[i]), Misuse::kNone);
+  }
+  EXPECT_EQ(live_blocks(), 0u);
+  EXPECT_EQ(pages_left_behind(), 0u);
+  EXPECT_VERIFIED();
+}
+
+TEST("a page is not adopted from an arena whose thread lives, nor one that has no owner") {
+  Waiting owner(50);
+  EXPECT_EQ(deallocate(allocate(kBytes)), Misuse::kNone);
+  PageHeader* page = header_of(owner.blocks()[0]);
+  EXPECT(!page_adopt(current_arena, page));
+  EXPECT_EQ(owner_of(*page), owner.arena());
+  void* run = allocate(kPageBytes * 2);
+  EXPECT(!page_adopt(current_arena, header_of(run)));
+  EXPECT_EQ(deallocate(run), Misuse::kNone);
+  EXPECT_VERIFIED();
+}
+
+TEST("a thread without an arena of its own frees into an ended thread's page, and nothing stays behind") {
+  Waiting owner(300);
+  std::vector<void*> blocks = owner.blocks();
+  owner.end();
+  EXPECT_EQ(current_arena, &empty_arena);
+  free_all(blocks);
+  EXPECT_EQ(current_arena, &empty_arena);
+  EXPECT_EQ(live_blocks(), 0u);
+  EXPECT_EQ(pages_left_behind(), 0u);
+  EXPECT_VERIFIED();
+}
+
+TEST("an arena that is taken over keeps its id and pages; ids are never used twice") {
+  Waiting owner(50);
+  Arena* arena = owner.arena();
+  uint64_t id = arena->id, pages = arena->page_count;
+  std::vector<void*> blocks = owner.blocks();
+  owner.end();
+  EXPECT(arena->state.load() == ArenaState::kAbandoned);
+  Waiting heir(50);
+  EXPECT_EQ(heir.arena(), arena);
+  EXPECT_EQ(arena->id, id);
+  EXPECT(arena->page_count >= pages && arena->state.load() == ArenaState::kActive);
+  Waiting other(50);
+  EXPECT(other.arena()->id != id && other.arena()->id != 0);
+  free_all(blocks);
+  EXPECT_VERIFIED();
+}
+
+TEST("the arenas of threads before their first malloc and after their end hold nothing") {
+  for (const Arena* arena : {&empty_arena, &ended_arena}) {
+    EXPECT_EQ(arena->id, 0u);
+    EXPECT_EQ(arena->page_count, 0u);
+    for (const Bucket& bucket : arena->buckets)
+      EXPECT(bucket.page == nullptr && bucket.word == &no_bits && bucket.partial.is_empty() && bucket.full.is_empty());
+  }
+  EXPECT_EQ(no_bits, 0u);
+  EXPECT_EQ(deallocate(allocate(1)), Misuse::kNone);
+  EXPECT_EQ(no_bits, 0u);
+  EXPECT_VERIFIED();
+}
+
+}  // namespace
+}  // namespace pagerun
