@@ -205,22 +205,29 @@ inline std::string run_apart(const CoreApi& api, const std::vector<Operation>& o
   return harness::text_of_end(end);
 }
 
-/// Leaves out whatever a failing list fails without: halves first, then ever smaller parts, down to single operations
-/// (after A. Zeller, R. Hildebrandt, "Simplifying and Isolating Failure-Inducing Input", 2002).
+/// Leaves parts of this length out of a failing list where it fails without them; true when any could be left out.
 template <class Fails>
-std::vector<Operation> shrink(std::vector<Operation> operations, Fails fails) {
-  for (size_t part = operations.size() / 2; part > 0; part /= 2) {
-    for (size_t from = 0; from < operations.size();) {
-      std::vector<Operation> fewer(operations.begin(), operations.begin() + static_cast<long>(from));
-      size_t behind = from + part < operations.size() ? from + part : operations.size();
-      fewer.insert(fewer.end(), operations.begin() + static_cast<long>(behind), operations.end());
-      if (fails(fewer)) {
-        operations = fewer;
-      } else {
-        from += part;
-      }
+bool shrink_by(std::vector<Operation>& operations, size_t part, Fails fails) {
+  size_t before = operations.size();
+  for (size_t from = 0; from < operations.size();) {
+    std::vector<Operation> fewer(operations.begin(), operations.begin() + static_cast<long>(from));
+    size_t behind = from + part < operations.size() ? from + part : operations.size();
+    fewer.insert(fewer.end(), operations.begin() + static_cast<long>(behind), operations.end());
+    if (fails(fewer)) {
+      operations = fewer;
+    } else {
+      from += part;
     }
   }
+  return operations.size() < before;
+}
+
+/// The shortest list that can be reached by leaving out: halves first, then ever smaller parts, until no single
+/// operation can go (after A. Zeller, R. Hildebrandt, "Simplifying and Isolating Failure-Inducing Input", 2002).
+template <class Fails>
+std::vector<Operation> shrink(std::vector<Operation> operations, Fails fails) {
+  for (size_t part = operations.size() / 2; part > 1; part /= 2) shrink_by(operations, part, fails);
+  while (shrink_by(operations, 1, fails)) continue;
   return operations;
 }
 
