@@ -72,9 +72,15 @@ void page_detach(Arena* arena, PageHeader* page) {
   store_relaxed(page->owner, nullptr);
 }
 
+// True when the page can go. One without a used block, but with a remote free to collect, had its last block freed by
+// two threads at once: it stays until the drain.
+bool is_releasable(const PageHeader& page) {
+  return used_of(page) == 0 && page.remote_summary.load(std::memory_order_acquire) == 0;
+}
+
 // An empty page on no list goes back to the run list.
 void page_release(Arena* arena, PageHeader* page) {
-  CHECK(used_of(*page) == 0 && page->remote_summary.load(std::memory_order_relaxed) == 0);
+  CHECK(used_of(*page) == 0);
   page_detach(arena, page);
   CHECK(run_list.put(page, PageKind::kBucket));
 }
@@ -101,7 +107,7 @@ bool arena_trim(Arena* arena) {
   arena->trimmed = 0;
   for (Bucket& bucket : arena->buckets) {
     PageHeader* page = bucket.page;
-    if (page == nullptr || used_of(*page) != 0) continue;
+    if (page == nullptr || !is_releasable(*page)) continue;
     bucket_clear(bucket);
     bucket.was_trimmed = true;
     page_release(arena, page);
@@ -117,6 +123,13 @@ void arena_note_growth(Arena* arena, uint32_t pages) {
     return;
   arena->grown_since_purge = 0;
   arena_purge_free_blocks(arena);
+}
+
+// What a thread left in the page's last life that freed a block at the same moment as another.
+void forget_remote_frees(PageHeader* page) {
+  if (page->remote_summary.load(std::memory_order_relaxed) == 0) return;
+  for (uint32_t w = 0; w < words_of(page->capacity); w++) page->remote_bits[w].store(0, std::memory_order_relaxed);
+  page->remote_summary.store(0, std::memory_order_relaxed);
 }
 
 PageHeader* page_new(Arena* arena, Bucket* bucket) {
@@ -136,6 +149,7 @@ PageHeader* page_new(Arena* arena, Bucket* bucket) {
   store_relaxed(page->countdown, 0 - kNeverNotify);
   page->summary = whole_summary(*page);
   bitmap_fill(page->free_bits, page->capacity);
+  forget_remote_frees(page);
   store_relaxed(page->kind, PageKind::kBucket);
   page_attach(arena, page);
   __atomic_store_n(&page->block_bytes, bucket->block_bytes, __ATOMIC_RELEASE);  // release: pairs with is_settled()
@@ -193,7 +207,7 @@ void page_settle(Arena* arena, PageHeader* page) {
   Bucket* bucket = bucket_at(arena, page->size_class);
   if (bucket->page == page) return;
   if (page->notify_at != 0 && !is_full(*page)) full_to_partial(bucket, page);
-  if (used_of(*page) == 0) partial_to_empty(arena, bucket, page);
+  if (is_releasable(*page)) partial_to_empty(arena, bucket, page);
 }
 
 void pages_drain(Arena* arena, PageHeader* page) {
@@ -254,7 +268,7 @@ Arena* arena_new() {
 void current_retire(Arena* arena, Bucket* bucket) {
   PageHeader* page = bucket->page;
   if (page == nullptr) return;
-  if (used_of(*page) == 0) {
+  if (is_releasable(*page)) {
     bucket_clear(*bucket);
     page_release(arena, page);
   } else if (is_full(*page)) {
@@ -301,7 +315,7 @@ void* bucket_take_slow(Arena* arena, Bucket* bucket) {
 void page_notify(Arena* arena, PageHeader* page) {
   Bucket* bucket = bucket_at(arena, page->size_class);
   if (page->notify_at != 0) full_to_partial(bucket, page);
-  if (used_of(*page) == 0) partial_to_empty(arena, bucket, page);
+  if (is_releasable(*page)) partial_to_empty(arena, bucket, page);
 }
 
 Misuse page_free_remote(PageHeader* page, uint32_t index) {

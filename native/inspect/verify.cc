@@ -189,8 +189,9 @@ void check_bucket(Finding& finding, const Arena* arena, const Bucket& bucket, si
   };
   *pages += check_list(finding, bucket.partial.first(), [&](const PageHeader* page) {
     belongs(page);
-    finding.expect(page->notify_at == 0 && used_of(*page) > 0 && !is_full(*page),
-                   "a partial page is neither empty nor full", page);
+    bool is_awaited = used_of(*page) > 0 || page->remote_summary.load(std::memory_order_relaxed) != 0;
+    finding.expect(page->notify_at == 0 && is_awaited && !is_full(*page), "a partial page is neither empty nor full",
+                   page);
   });
   *pages += check_list(finding, bucket.full.first(), [&](const PageHeader* page) {
     belongs(page);
