@@ -1,6 +1,6 @@
 // The sums of the test command: a suite that crashes, or ends early, must not look like one that passed.
 import { describe, expect, test } from "vitest";
-import { ctestCounts, vitestCounts } from "../tools/counts.js";
+import { ctestCounts, vitestCounts, vitestFailures } from "../tools/counts.js";
 
 const passedProgram = [
   "test 1",
@@ -40,5 +40,19 @@ describe("counts of vitest", () => {
     expect(vitestCounts(JSON.stringify(unloaded), 1).failed).toBe(1);
     expect(vitestCounts("", 1).failed).toBe(1);
     expect(vitestCounts(JSON.stringify(report), 1).failed).toBe(1);
+  });
+
+  test("what failed is named", () => {
+    const tests = [
+      { status: "failed", fullName: "a heap > grows" },
+      { status: "passed", fullName: "a heap > shrinks" },
+    ];
+    const testResults = [
+      { name: "heap.test.ts", status: "failed", assertionResults: tests },
+      { name: "broken.test.ts", status: "failed", assertionResults: [] },
+      { name: "good.test.ts", status: "passed", assertionResults: [tests[1]] },
+    ];
+    expect(vitestFailures(JSON.stringify({ ...report, testResults }))).toEqual(["a heap > grows", "broken.test.ts"]);
+    expect(vitestFailures("")).toEqual([]);
   });
 });

@@ -6,7 +6,7 @@ interface VitestReport {
   numFailedTests: number;
   numPendingTests: number;
   numTodoTests: number;
-  testResults: { status: string; assertionResults: unknown[] }[];
+  testResults: { name: string; status: string; assertionResults: { status: string; fullName: string }[] }[];
 }
 
 /** Counts of vitest's JSON report; a failure that no test explains (a file that does not load, a crash) is one more. */
@@ -24,6 +24,22 @@ export function vitestCounts(text: string, exitCode: number): Counts {
     skipped: report.numPendingTests + report.numTodoTests,
     failed: failed === 0 && exitCode !== 0 ? 1 : failed,
   };
+}
+
+/** Names of the tests that failed in vitest's JSON report, and of the files that did not load. */
+export function vitestFailures(text: string): string[] {
+  let report: VitestReport;
+  try {
+    report = JSON.parse(text) as VitestReport;
+  } catch {
+    return [];
+  }
+  return report.testResults
+    .filter((file) => file.status === "failed")
+    .flatMap((file) => {
+      const tests = file.assertionResults.filter((found) => found.status === "failed");
+      return tests.length === 0 ? [file.name] : tests.map((found) => found.fullName);
+    });
 }
 
 /** The line in which ctest tells how a program ended: number, name, and how. */

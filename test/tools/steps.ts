@@ -30,12 +30,16 @@ export interface Ended {
 const sum: Counts = { passed: 0, failed: 0, skipped: 0 };
 const failures: string[] = [];
 
-/** Adds to the sum; `what` names the step when anything failed. */
-export function count(what: string, { passed = 0, failed = 0, skipped = 0 }: Partial<Counts>): void {
+/** Adds to the sum; `what` names the step when anything failed, `names` what failed in it. */
+export function count(
+  what: string,
+  { passed = 0, failed = 0, skipped = 0 }: Partial<Counts>,
+  names: readonly string[] = [],
+): void {
   sum.passed += passed;
   sum.failed += failed;
   sum.skipped += skipped;
-  if (failed > 0) failures.push(`${what}: ${failed} failed`);
+  if (failed > 0) failures.push([`${what}: ${failed} failed`, ...names].join("\n  "));
 }
 
 /** Process groups that were started and have not ended. */
@@ -121,7 +125,7 @@ export function finish(): never {
   const line = closingLine(sum);
   console.log(line);
   const file = process.env.PAGERUN_TEST_COUNTS;
-  if (file) appendFileSync(file, `${line}\n`);
+  if (file) appendFileSync(file, [...failures.map((failure) => `FAILED ${failure}`), line, ""].join("\n"));
   process.exit(sum.failed > 0 || sum.passed === 0 ? 1 : 0);
 }
 

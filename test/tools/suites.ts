@@ -2,7 +2,7 @@
 import { readFileSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
-import { ctestCounts, vitestCounts } from "./counts.js";
+import { ctestCounts, vitestCounts, vitestFailures } from "./counts.js";
 import { cmakeTests, type Definitions } from "./native-build.js";
 import { closingLine, count, heading, type RunOptions, run, scratch } from "./steps.js";
 
@@ -16,8 +16,9 @@ export async function vitest(what: string, args: readonly string[] = [], options
   const program = join(dirname(require.resolve("vitest/package.json")), "vitest.mjs");
   const reporters = ["--reporter=default", "--reporter=json", `--outputFile.json=${file}`];
   const { code } = await run(process.execPath, [program, "run", ...reporters, ...args], options);
-  const result = vitestCounts(readReport(file), code);
-  count(what, result);
+  const report = readReport(file);
+  const result = vitestCounts(report, code);
+  count(what, result, vitestFailures(report));
   console.log(`${what}: ${closingLine(result)}`);
 }
 

@@ -24,11 +24,9 @@ function start(role: string, data: object = {}, options: WorkerOptions = {}): Wo
   return new Worker(new URL("roles.mjs", import.meta.url), { workerData: { role, ...data }, ...options });
 }
 
-/** The first message of a worker, once the worker has ended. */
+/** The first message of a worker, once the worker has ended. Both are listened for at once: they may come together. */
 async function resultOf<Result>(worker: Worker): Promise<Result> {
-  const ended = once(worker, "exit");
-  const [message] = (await once(worker, "message")) as [Result];
-  await ended;
+  const [[message]] = (await Promise.all([once(worker, "message"), once(worker, "exit")])) as [[Result], unknown];
   return message;
 }
 
@@ -228,9 +226,11 @@ describe("a worker that ends", () => {
 
   test("by an error leaves its blocks to the others", async () => {
     const worker = start("fail");
-    const failed = once(worker, "error");
-    const [blocks] = (await once(worker, "message")) as [bigint[]];
-    expect((await failed)[0]).toMatchObject({ message: "as the test wants" });
+    // Not once(): its promise of a message is refused when the error is told first.
+    const message = new Promise<bigint[]>((resolve) => worker.once("message", resolve));
+    const error = new Promise((resolve) => worker.once("error", resolve));
+    expect(await error).toMatchObject({ message: "as the test wants" });
+    const blocks = await message;
     for (const ptr of blocks) {
       expect(copyOut(ptr, 100)).toHaveLength(100);
       free(ptr);
@@ -273,8 +273,7 @@ describe("a process", () => {
   test("whose first use is in a worker that ends goes on in the main thread", () => {
     const { stdout, stderr, status } = execute(`
       const first = start("make", { count: 100, size: 500 });
-      const [blocks] = await once(first, "message");
-      await once(first, "exit");
+      const [[blocks]] = await Promise.all([once(first, "message"), once(first, "exit")]);
       const { free, malloc, memoryStats, verify, view } = await import("pagerun");
       for (const ptr of blocks) free(ptr);
       view(malloc(100), 100).fill(1);
