@@ -174,6 +174,7 @@ Misuse reallocate_slow(void* ptr, size_t bytes, void** result) {
 }  // namespace
 
 void* allocate_refill(Arena* arena, Bucket* bucket) {
+  if (void* ptr = bucket_take_next_word(bucket)) return ptr;
   if (bucket->page == nullptr) [[unlikely]]
     return thread_take_slow(arena, bucket->size_class);
   return bucket_take_slow(arena, bucket);

@@ -18,7 +18,7 @@ namespace {
 constexpr size_t kArenaBatch = 4;  // arenas that one mapping holds
 constexpr uint32_t kWrongTrimsInARow = 32;
 constexpr uint64_t kGrowthLeastPages = 8;
-constexpr uint64_t kGrowthShare = 8;
+constexpr uint64_t kGrowthShare = 4;
 
 std::atomic<Arena*> all_arenas{nullptr};  // release: pairs with arena_first()
 Arena* abandoned_arenas = nullptr;        // under arenas_lock
@@ -29,18 +29,6 @@ void bucket_clear(Bucket& bucket) {
   bucket.word = &no_bits;
   bucket.word_base = nullptr;
   store_relaxed(bucket.page, nullptr);
-}
-
-// Makes the page's first word with a free bit the one that blocks are taken from; false when there is none.
-bool bucket_use(Bucket* bucket, PageHeader* page) {
-  for (; page->summary != 0; page->summary &= page->summary - 1) {
-    uint32_t w = lowest_bit(page->summary);
-    if (page->free_bits[w] == 0) continue;
-    bucket->word = &page->free_bits[w];
-    bucket->word_base = block_address(*page, w * kWordBits);
-    return true;
-  }
-  return false;
 }
 
 void current_to_full(Bucket* bucket) {

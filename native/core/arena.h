@@ -157,6 +157,29 @@ inline void* bucket_take(Bucket* bucket, uint64_t word) {
   return bucket->word_base + offset;
 }
 
+/// Makes the page's first word with a free bit the one that blocks are taken from; false when there is none.
+inline bool bucket_use(Bucket* bucket, PageHeader* page) {
+  uint64_t summary = page->summary;
+  for (; summary != 0; summary &= summary - 1) {
+    uint32_t w = lowest_bit(summary);
+    if (page->free_bits[w] == 0) continue;
+    page->summary = summary;
+    bucket->word = &page->free_bits[w];
+    bucket->word_base = block_address(*page, w * kWordBits);
+    return true;
+  }
+  page->summary = 0;
+  return false;
+}
+
+/// A block from the next word of the bucket's current page; null when there is none. Most mallocs of a full heap that
+/// the current word cannot serve end here.
+inline void* bucket_take_next_word(Bucket* bucket) {
+  PageHeader* page = bucket->page;
+  if (page == nullptr || !bucket_use(bucket, page)) return nullptr;
+  return bucket_take(bucket, *bucket->word);
+}
+
 /// The rest of a free on the calling thread's own arena: word `w` of the page's free bits has just gained a bit.
 inline void page_count_free(Arena* arena, PageHeader* page, uint32_t w) {
   uint64_t summary = page->summary;

@@ -6,8 +6,8 @@ namespace pagerun {
 
 namespace {
 
-// Less than this is not worth the system calls.
-constexpr size_t kLeastFreeBytes = 16 << 10;
+// A page with less than this is filled sooner than its system calls and new page faults pay.
+constexpr size_t kLeastFreeBytes = kPageBytes / 4 * 3;
 
 // The first block at or after `from` whose free bit is `is_free`; `capacity` when there is none.
 uint32_t next_block(const PageHeader* page, uint32_t from, bool is_free) {

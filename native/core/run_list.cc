@@ -125,13 +125,12 @@ PageHeader* RunList::split(PageHeader* run, uint32_t pages) {
   return run;
 }
 
-PageHeader* RunList::take_locked(uint32_t pages, bool* is_fresh) {
+PageHeader* RunList::take_locked(uint32_t pages) {
   PageHeader* run = find(bins_[true], pages);
   if (run == nullptr) run = find(bins_[false], pages);
   if (run != nullptr) return split(run, pages);
   run = take_fresh(pages);
   if (run == nullptr) return nullptr;
-  *is_fresh = true;
   mark_run(run, pages, false);
   taken_pages_ += pages;
   return run;
@@ -144,22 +143,12 @@ PageHeader* RunList::take_dirty(uint32_t pages) {
 }
 
 PageHeader* RunList::take(uint32_t pages, uint32_t align_pages) {
-  bool is_fresh = false;
-  size_t dirty_pages = 0;
-  PageHeader* run = nullptr;
-  {
-    LockGuard guard(lock_);
-    run = align_pages == 1 ? take_locked(pages, &is_fresh) : take_aligned_locked(pages, align_pages, &is_fresh);
-    dirty_pages = dirty_pages_;
-  }
-  // Free runs too short for this one stay behind in memory. So many of them as the region has just grown by are given
-  // back: the peak follows what is in use, and all of it costs at most as much again as the growth itself.
-  if (is_fresh && dirty_pages > 0) give_back(dirty_pages > pages ? dirty_pages - pages : 0);
-  return run;
+  LockGuard guard(lock_);
+  return align_pages == 1 ? take_locked(pages) : take_aligned_locked(pages, align_pages);
 }
 
-PageHeader* RunList::take_aligned_locked(uint32_t pages, uint32_t align_pages, bool* is_fresh) {
-  PageHeader* run = take_locked(pages + align_pages - 1, is_fresh);
+PageHeader* RunList::take_aligned_locked(uint32_t pages, uint32_t align_pages) {
+  PageHeader* run = take_locked(pages + align_pages - 1);
   if (run == nullptr) return nullptr;
   uintptr_t page_number = reinterpret_cast<uintptr_t>(run->start) / kPageBytes;
   auto before = static_cast<uint32_t>(round_up(page_number, align_pages) - page_number);

@@ -5,7 +5,7 @@
 //   headers   | kFree n | kNone ... kNone | kFree n | kRun m | kFollow 1 | ... | kFollow m-1 | kBucket ...
 //
 // Invariants: no two free runs are neighbours; the sum of all runs is the used part of all regions.
-// Thread rule: every call takes the lock itself; but for give_back() none makes a system call that gives memory up.
+// Thread rule: every call takes the lock itself.
 #pragma once
 
 #include <cstddef>
@@ -61,8 +61,8 @@ class RunList {
     uint64_t not_empty[kBins / kWordBits] = {};
   };
 
-  PageHeader* take_locked(uint32_t pages, bool* is_fresh);
-  PageHeader* take_aligned_locked(uint32_t pages, uint32_t align_pages, bool* is_fresh);
+  PageHeader* take_locked(uint32_t pages);
+  PageHeader* take_aligned_locked(uint32_t pages, uint32_t align_pages);
   PageHeader* split(PageHeader* run, uint32_t pages);
   bool grow_locked(PageHeader* head, uint32_t pages);
   void shrink_locked(PageHeader* head, uint32_t pages);

@@ -36,6 +36,10 @@ struct ErrnoSlowPath {
     return with_errno(allocate_beyond(arena, bytes));
   }
   [[gnu::noinline]] static void* refill(Arena* arena, Bucket* bucket) {
+    void* ptr = bucket_take_next_word(bucket);
+    return ptr != nullptr ? ptr : refill_slow(arena, bucket);
+  }
+  [[gnu::noinline]] static void* refill_slow(Arena* arena, Bucket* bucket) {
     return with_errno(allocate_refill(arena, bucket));
   }
 };
