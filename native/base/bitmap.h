@@ -10,11 +10,19 @@
 namespace pagerun {
 
 constexpr uint32_t kWordBits = 64;
+constexpr uint32_t kBitsPerByte = 8;
 
 /// Words that a bitmap of `bits` bits takes.
 constexpr uint32_t words_of(uint32_t bits) { return (bits + kWordBits - 1) / kWordBits; }
 
 constexpr uint32_t word_of(uint32_t bit) { return bit / kWordBits; }
+
+/// The byte offset of the word that holds bit `bit`: where a word is found both ways, an offset saves an instruction.
+constexpr size_t offset_of_word(uint64_t bit) { return bit / kBitsPerByte & ~(sizeof(uint64_t) - 1); }
+
+inline uint64_t& word_at(uint64_t* words, size_t offset) {
+  return *reinterpret_cast<uint64_t*>(reinterpret_cast<char*>(words) + offset);
+}
 
 constexpr uint64_t mask_of(uint32_t bit) { return 1ull << (bit % kWordBits); }
 

@@ -30,6 +30,29 @@ inline bool set_bit(uint64_t& word, uint64_t bit) {
 }
 #endif
 
+/// Takes the lowest set bit out of `word`, which must not be 0; returns its index.
+#ifdef __x86_64__
+inline uint64_t take_lowest_bit(uint64_t& word) {
+  uint64_t bit;
+  // A bsf on machines without tzcnt, which is the same for a word that is not 0.
+  __asm__("rep bsfq %0, %1\n\tbtrq %1, %0" : "+&r"(word), "=&r"(bit) : : "cc");
+  return bit;
+}
+#else
+inline uint64_t take_lowest_bit(uint64_t& word) {
+  uint64_t bit = lowest_bit(word);
+  word &= word - 1;
+  return bit;
+}
+#endif
+
+/// The same value, of which the compiler knows nothing: it computes no address from both beforehand, and uses the
+/// machine's addressing modes.
+inline size_t opaque(size_t x) {
+  __asm__("" : "+r"(x));
+  return x;
+}
+
 constexpr uint32_t count_bits(uint64_t x) { return static_cast<uint32_t>(__builtin_popcountll(x)); }
 
 /// The `n` lowest bits set, 0 <= n <= 64.

@@ -109,9 +109,10 @@ Misuse free_in_bucket_page(const Place& place) {
     bool can_adopt = is_abandoned && mine != &empty_arena && mine != &ended_arena;
     if (!can_adopt || !page_adopt(mine, place.page)) return page_free_remote(place.page, place.index);
   }
-  uint64_t* word_at = &place.page->free_bits[word_of(place.index)];
-  store_owned(*word_at, *word_at | mask_of(place.index));
-  page_count_free(current_arena, place.page, word_of(place.index));
+  size_t offset = offset_of_word(place.index);
+  uint64_t& word = word_at(place.page->free_bits, offset);
+  store_owned(word, word | mask_of(place.index));
+  page_count_free(current_arena, place.page, offset);
   return Misuse::kNone;
 }
 
@@ -174,8 +175,7 @@ Misuse reallocate_slow(void* ptr, size_t bytes, void** result) {
 }  // namespace
 
 void* allocate_refill(Arena* arena, Bucket* bucket) {
-  if (void* ptr = bucket_take_next_word(bucket)) return ptr;
-  if (bucket->page == nullptr) [[unlikely]]
+  if (!has_page(*bucket)) [[unlikely]]
     return thread_take_slow(arena, bucket->size_class);
   return bucket_take_slow(arena, bucket);
 }
@@ -183,8 +183,8 @@ void* allocate_refill(Arena* arena, Bucket* bucket) {
 void* allocate_beyond(Arena* arena, size_t bytes) {
   if (bytes <= kMaxBlockBytes) {
     Bucket* bucket = bucket_at(arena, stepped_class_of(bytes));
-    uint64_t word = *bucket->word;
-    return word != 0 ? bucket_take(bucket, word) : allocate_refill(arena, bucket);
+    void* ptr = bucket_take_here(bucket);
+    return ptr != nullptr ? ptr : allocate_refill(arena, bucket);
   }
   bool is_zero = false;
   return allocate_large(bytes, kMaxAlignBytes, &is_zero);
@@ -219,8 +219,8 @@ void* allocate_aligned(size_t alignment, size_t bytes) {
   if (bytes <= kMaxBlockBytes && alignment <= kMaxBlockBytes) {
     Arena* arena = current_arena;
     Bucket* bucket = bucket_at(arena, class_of(bytes, alignment));
-    uint64_t word = *bucket->word;
-    return word != 0 ? bucket_take(bucket, word) : allocate_refill(arena, bucket);
+    void* ptr = bucket_take_here(bucket);
+    return ptr != nullptr ? ptr : allocate_refill(arena, bucket);
   }
   bool is_zero = false;
   return allocate_large(bytes == 0 ? 1 : bytes, alignment, &is_zero);

@@ -27,10 +27,11 @@ inline void* allocate_fast(size_t bytes) {
   if (bytes > kMaxDirectBytes) [[unlikely]]
     return Slow::beyond(arena, bytes);
   auto* bucket = reinterpret_cast<Bucket*>(reinterpret_cast<char*>(arena) + arena->direct[bytes]);
-  uint64_t word = *bucket->word;
+  size_t offset = bucket->page->hot_offset;
+  uint64_t word = word_at(bucket->bits, offset);
   if (word == 0) [[unlikely]]
     return Slow::refill(arena, bucket);
-  return bucket_take(bucket, word);
+  return bucket_take(bucket, offset, word);
 }
 
 /// Distance of `ptr` from the primary region's first byte, and back; any address has one, modulo 2^64.
@@ -40,8 +41,8 @@ inline void* ptr_at(size_t offset) { return reinterpret_cast<void*>(load_shared(
 /// A live block of the calling thread's own arena, as the fast path finds it.
 struct LocalBlock {
   PageHeader* page;
-  uint32_t index;
-  uint64_t freed_word;  // the word of free bits as it is once the block is free
+  size_t offset;        // of the word of the page's free bits that has the block's bit,
+  uint64_t freed_word;  // and that word as it is once the block is free
 };
 
 /// True when the offset's address is a live block of `arena`, the calling thread's own, that starts in the first 64 KiB
@@ -55,18 +56,20 @@ inline bool find_local(Arena* arena, size_t offset, LocalBlock* block) {
   uint64_t product = offset % kPageBytes * page->reciprocal;
   if (static_cast<uint32_t>(product) >= load_shared(page->start_limit)) [[unlikely]]
     return false;
-  auto index = static_cast<uint32_t>(product >> 32);
-  uint64_t word = page->free_bits[word_of(index)];
+  uint64_t index = product >> 32;
+  size_t word_offset = offset_of_word(index);
+  uint64_t word = word_at(page->free_bits, word_offset);
   if (set_bit(word, index)) [[unlikely]]
     return false;
-  *block = {page, index, word};
+  *block = {page, word_offset, word};
   return true;
 }
 
 /// Frees what find_local() found, as long as nothing was taken or freed since.
 inline void free_local(Arena* arena, const LocalBlock& block) {
-  store_owned(block.page->free_bits[word_of(block.index)], block.freed_word);
-  page_count_free(arena, block.page, word_of(block.index));
+  size_t offset = opaque(block.offset);
+  store_owned(word_at(block.page->free_bits, offset), block.freed_word);
+  page_count_free(arena, block.page, offset);
 }
 
 /// Frees the block at the offset if it is one of the calling thread's own; false, with nothing changed, if not.

@@ -10,7 +10,7 @@
 
 namespace pagerun {
 
-uint64_t no_bits = 0;
+constinit PageHeader no_page = {};
 Lock arenas_lock;
 
 namespace {
@@ -26,9 +26,9 @@ Arena* spare_arenas = nullptr;            // mapped, never used; linked by next_
 uint64_t arena_count = 0;                 // under arenas_lock
 
 void bucket_clear(Bucket& bucket) {
-  bucket.word = &no_bits;
-  bucket.word_base = nullptr;
-  store_relaxed(bucket.page, nullptr);
+  store_relaxed(bucket.page, &no_page);
+  bucket.bits = no_page.inline_free_bits;
+  bucket.start = nullptr;
 }
 
 void current_to_full(Bucket* bucket) {
@@ -38,10 +38,16 @@ void current_to_full(Bucket* bucket) {
   bucket_clear(*bucket);
 }
 
+void bucket_set(Bucket* bucket, PageHeader* page) {
+  store_relaxed(bucket->page, page);
+  bucket->bits = page->free_bits;
+  bucket->start = page->start;
+}
+
 void partial_to_current(Bucket* bucket, PageHeader* page) {
   bucket->partial.remove(page);
   set_notify(*page, kNeverNotify);
-  store_relaxed(bucket->page, page);
+  bucket_set(bucket, page);
 }
 
 void full_to_partial(Bucket* bucket, PageHeader* page) {
@@ -95,7 +101,7 @@ bool arena_trim(Arena* arena) {
   arena->trimmed = 0;
   for (Bucket& bucket : arena->buckets) {
     PageHeader* page = bucket.page;
-    if (page == nullptr || !is_releasable(*page)) continue;
+    if (page == &no_page || !is_releasable(*page)) continue;
     bucket_clear(bucket);
     bucket.was_trimmed = true;
     page_release(arena, page);
@@ -135,7 +141,8 @@ PageHeader* page_new(Arena* arena, Bucket* bucket) {
   store_relaxed(page->start_limit, kStartLimits.of_class[size_class]);
   page->notify_at = kNeverNotify;
   store_relaxed(page->countdown, 0 - kNeverNotify);
-  page->summary = whole_summary(*page);
+  page->hot_offset = 0;
+  page->next_word = 0;
   bitmap_fill(page->free_bits, page->capacity);
   forget_remote_frees(page);
   store_relaxed(page->kind, PageKind::kBucket);
@@ -183,7 +190,6 @@ void page_collect(PageHeader* page) {
     uint64_t blocks = low_bits(page->capacity - w * kWordBits);
     uint64_t bits = page->remote_bits[w].exchange(0, std::memory_order_acq_rel) & ~page->free_bits[w] & blocks;
     store_relaxed(page->free_bits[w], page->free_bits[w] | bits);
-    page->summary |= 1ull << w;
     freed += count_bits(bits);
   }
   CHECK(freed <= used_of(*page));
@@ -255,7 +261,7 @@ Arena* arena_new() {
 
 void current_retire(Arena* arena, Bucket* bucket) {
   PageHeader* page = bucket->page;
-  if (page == nullptr) return;
+  if (!has_page(*bucket)) return;
   if (is_releasable(*page)) {
     bucket_clear(*bucket);
     page_release(arena, page);
@@ -282,22 +288,20 @@ PageHeader* arena_take_run(Arena* arena, uint32_t pages) {
 }
 
 void* bucket_take_slow(Arena* arena, Bucket* bucket) {
-  PageHeader* page = bucket->page;
-  if (page != nullptr) {
-    if (bucket_use(bucket, page)) return bucket_take(bucket, *bucket->word);
-    current_to_full(bucket);
-  }
+  if (void* ptr = bucket_take_here(bucket)) return ptr;
+  if (has_page(*bucket)) current_to_full(bucket);
   if (arena->remote_pages.load(std::memory_order_relaxed) != nullptr) arena_drain(arena);
-  page = bucket->partial.first();
+  PageHeader* page = bucket->partial.first();
   if (page != nullptr) {
     partial_to_current(bucket, page);
   } else {
     page = page_new(arena, bucket);
     if (page == nullptr) return nullptr;
-    store_relaxed(bucket->page, page);
+    bucket_set(bucket, page);
   }
-  CHECK(bucket_use(bucket, page));
-  return bucket_take(bucket, *bucket->word);
+  void* ptr = bucket_take_here(bucket);
+  CHECK(ptr != nullptr);
+  return ptr;
 }
 
 void page_notify(Arena* arena, PageHeader* page) {

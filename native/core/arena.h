@@ -55,9 +55,9 @@ enum class ArenaState : uint32_t {
 };
 
 struct alignas(kCacheLineBytes) Bucket {
-  uint64_t* word;    // the word of free bits that blocks are taken from; &no_bits when there is no current page
-  char* word_base;   // address of that word's block 0
-  PageHeader* page;  // the current page, or null
+  PageHeader* page;  // the current page; &no_page when there is none
+  uint64_t* bits;    // the current page's free bits
+  char* start;       // the current page's block 0
   uint32_t block_bytes;
   uint16_t size_class;
   bool was_trimmed;  // its empty current page was put back and not missed since
@@ -83,8 +83,8 @@ struct Arena {
   Bucket buckets[kClassCount];
 };
 
-/// The word that buckets without a current page point at: never written, as no block can be taken from it.
-extern uint64_t no_bits;
+/// What buckets without a current page point at: it has no free bit, so that no block is ever taken from it.
+extern PageHeader no_page;
 
 constexpr Arena::Arena()
     : direct{},
@@ -100,7 +100,8 @@ constexpr Arena::Arena()
       next_abandoned(nullptr),
       buckets{} {
   for (uint32_t c = 0; c < kClassCount; c++) {
-    buckets[c].word = &no_bits;
+    buckets[c].page = &no_page;
+    buckets[c].bits = no_page.inline_free_bits;
     buckets[c].block_bytes = static_cast<uint32_t>(class_bytes(c));
     buckets[c].size_class = static_cast<uint16_t>(c);
   }
@@ -113,7 +114,7 @@ constexpr Arena::Arena()
 /// included; as RunList::take() otherwise.
 PageHeader* arena_take_run(Arena* arena, uint32_t pages);
 
-/// A block of `bucket`, whose current word has no free bit: next word, drain, next page, new page. Null when exhausted.
+/// A block of `bucket`, whose hot word has no free bit: another word, drain, next page, new page. Null when exhausted.
 void* bucket_take_slow(Arena* arena, Bucket* bucket);
 
 /// The state change that a free brought about: page->countdown has reached 0.
@@ -148,43 +149,51 @@ inline bool is_current(const Arena* arena, const PageHeader* page) {
   return arena->buckets[page->size_class].page == page;
 }
 
-/// Takes the lowest free bit of a bucket's current word, which must have one.
-inline void* bucket_take(Bucket* bucket, uint64_t word) {
-  store_owned(*bucket->word, word & (word - 1));
+inline bool has_page(const Bucket& bucket) { return bucket.page != &no_page; }
+
+/// Takes the lowest free bit of the current page's word at `offset`, whose value is `word`, not 0.
+inline void* bucket_take(Bucket* bucket, size_t offset, uint64_t word) {
   PageHeader* page = bucket->page;
+  offset = opaque(offset);
+  auto index = static_cast<uint32_t>(take_lowest_bit(word) + offset * kBitsPerByte);
+  store_owned(word_at(bucket->bits, offset), word);
   store_owned(page->countdown, page->countdown + 1);
-  uint32_t offset = lowest_bit(word) * bucket->block_bytes;  // below the page's length
-  return bucket->word_base + offset;
+  uint32_t distance = index * bucket->block_bytes;  // below the page's length
+  return bucket->start + distance;
 }
 
-/// Makes the page's first word with a free bit the one that blocks are taken from; false when there is none.
-inline bool bucket_use(Bucket* bucket, PageHeader* page) {
-  uint64_t summary = page->summary;
-  for (; summary != 0; summary &= summary - 1) {
-    uint32_t w = lowest_bit(summary);
-    if (page->free_bits[w] == 0) continue;
-    page->summary = summary;
-    bucket->word = &page->free_bits[w];
-    bucket->word_base = block_address(*page, w * kWordBits);
-    return true;
-  }
-  page->summary = 0;
-  return false;
+/// Makes a word with a free bit the page's hot one; false when the page is full. Looks round the page from where it
+/// looked last: once round it for all the words that it finds.
+inline bool page_find_word(PageHeader* page) {
+  if (is_full(*page)) return false;
+  uint32_t words = words_of(page->capacity), w = page->next_word;
+  do {
+    w = w < words ? w : 0;
+  } while (page->free_bits[w++] == 0);
+  page->next_word = w;
+  store_owned(page->hot_offset, (w - 1) * uint32_t{sizeof(uint64_t)});
+  return true;
 }
 
-/// A block from the next word of the bucket's current page; null when there is none. Most mallocs of a full heap that
-/// the current word cannot serve end here.
-inline void* bucket_take_next_word(Bucket* bucket) {
+/// A block from another word of the current page; null when it is full. Most mallocs of a dense heap that the hot word
+/// cannot serve end here.
+inline void* bucket_take_found(Bucket* bucket) {
   PageHeader* page = bucket->page;
-  if (page == nullptr || !bucket_use(bucket, page)) return nullptr;
-  return bucket_take(bucket, *bucket->word);
+  if (!page_find_word(page)) return nullptr;
+  return bucket_take(bucket, page->hot_offset, word_at(bucket->bits, page->hot_offset));
 }
 
-/// The rest of a free on the calling thread's own arena: word `w` of the page's free bits has just gained a bit.
-inline void page_count_free(Arena* arena, PageHeader* page, uint32_t w) {
-  uint64_t summary = page->summary;
-  set_bit(summary, w);
-  page->summary = summary;
+/// A block of the current page; null when it is full.
+inline void* bucket_take_here(Bucket* bucket) {
+  size_t offset = bucket->page->hot_offset;
+  uint64_t word = word_at(bucket->bits, offset);
+  return word != 0 ? bucket_take(bucket, offset, word) : bucket_take_found(bucket);
+}
+
+/// The rest of a free on the calling thread's own arena: the word at `offset` of the page's free bits has just gained a
+/// bit. The next block comes from there, while it is warm.
+inline void page_count_free(Arena* arena, PageHeader* page, size_t offset) {
+  store_owned(page->hot_offset, static_cast<uint32_t>(offset));
   uint32_t countdown = page->countdown - 1;
   store_owned(page->countdown, countdown);
   if (countdown == 0) [[unlikely]]

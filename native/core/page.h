@@ -58,7 +58,8 @@ struct alignas(kCacheLineBytes) PageHeader {
   // number of blocks handed out; remote frees count until they are drained.
   alignas(kCacheLineBytes) uint32_t countdown;  // frees from now until the page changes its state
   uint32_t notify_at;                           // `used` at that moment (arena.h)
-  uint64_t summary;                             // bit w clear => word w of free_bits is 0
+  uint32_t hot_offset;                          // byte offset of the word of free_bits that the next block comes from
+  uint32_t next_word;                           // where the search for another one goes on
   PageHeader* next;                             // in the list of its state, or of a run list's bin
   PageHeader* prev;
   union {
@@ -132,7 +133,7 @@ static_assert(class_pages(kClassCount - 1) * kPageBytes <= 1u << 18);
 
 inline bool has_inline_bits(const PageHeader& page) { return page.capacity <= kInlineBlocks; }
 
-/// Words of the summary: bit w for every word w of the free bits.
+/// Words of the remote summary: bit w for every word w of the bits.
 inline uint64_t whole_summary(const PageHeader& page) { return low_bits(words_of(page.capacity)); }
 
 /// True when the page has taken up its kind: every other field may be read. acquire: pairs with the store that settles

@@ -48,7 +48,7 @@ size_t page_purge_free_blocks(const PageHeader* page) {
 size_t arena_purge_free_blocks(Arena* arena) {
   size_t purged = 0;
   for (Bucket& bucket : arena->buckets) {
-    if (bucket.page != nullptr) purged += purge_if_worth_it(bucket.page);
+    if (has_page(bucket)) purged += purge_if_worth_it(bucket.page);
     for (const PageHeader* page = bucket.partial.first(); page != nullptr; page = page->next) {
       purged += purge_if_worth_it(page);
     }

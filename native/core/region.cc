@@ -14,7 +14,7 @@ namespace {
 
 constexpr int kPlacementTries = 8;
 constexpr size_t kLargestCommitStepBytes = 64 << 20;
-constexpr size_t kCommitShare = 8;    // a step commits this part of what is committed already
+constexpr size_t kCommitShare = 8;  // a step commits this part of what is committed already
 // A page fault costs as much as hundreds of mallocs. From here on there is one for 2 MiB in place of one for 4 KiB; the
 // end of the last 2 MiB, which is in memory without being in use, is a small part of what is in use by then.
 constexpr size_t kHugeFromBytes = 16 << 20;

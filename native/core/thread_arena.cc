@@ -76,8 +76,8 @@ void* late_take(uint32_t size_class) {
   if (late_arena == nullptr) late_arena = arena_adopt();
   if (late_arena == nullptr) return nullptr;
   Bucket* bucket = bucket_at(late_arena, size_class);
-  uint64_t word = *bucket->word;
-  return word != 0 ? bucket_take(bucket, word) : bucket_take_slow(late_arena, bucket);
+  void* ptr = bucket_take_here(bucket);
+  return ptr != nullptr ? ptr : bucket_take_slow(late_arena, bucket);
 }
 
 }  // namespace

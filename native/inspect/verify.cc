@@ -38,8 +38,6 @@ bool is_known_arena(const Arena* wanted) {
   return false;
 }
 
-uint64_t class_summary(uint32_t size_class) { return low_bits(words_of(class_capacity(size_class))); }
-
 // What a bucket page is: written once, before its first block was handed out.
 bool check_bucket_facts(Finding& finding, const Region& region, const PageHeader& page) {
   if (!finding.expect(page.size_class < kClassCount, "size_class < class count", &page)) return false;
@@ -75,11 +73,9 @@ void check_bucket_counts(Finding& finding, const PageHeader& page) {
   uint32_t free_count = bitmap_count(page.free_bits, page.capacity);
   if (tail != 0) finding.expect((page.free_bits[last] & ~low_bits(tail)) == 0, "no free bit beyond capacity", &page);
   finding.expect(used_of(page) + free_count == page.capacity, "used == popcount(used bitmap)", &page);
-  finding.expect((page.summary & ~class_summary(page.size_class)) == 0, "summary is within the bitmap's words", &page);
-  for (uint32_t w = 0; w <= last; w++) {
-    if (page.free_bits[w] != 0)
-      finding.expect((page.summary >> w & 1) != 0, "summary bit w clear => word w is 0", &page);
-  }
+  finding.expect(page.hot_offset % sizeof(uint64_t) == 0 && page.hot_offset / sizeof(uint64_t) <= last &&
+                     page.next_word <= last + 1,
+                 "the hot word is one of the bitmap's", &page);
   check_remote_bits(finding, page);
 }
 
@@ -198,14 +194,15 @@ void check_bucket(Finding& finding, const Arena* arena, const Bucket& bucket, si
     finding.expect(page->notify_at == page->capacity - 1u && is_full(*page), "a full page is full", page);
   });
   const PageHeader* current = bucket.page;
-  finding.expect((current == nullptr) == (bucket.word == &no_bits), "a bucket takes from its current page", &bucket);
-  if (current == nullptr || !finding.is_clean()) return;
+  const uint64_t* bits = current == &no_page  ? no_page.inline_free_bits
+                         : current == nullptr ? nullptr
+                                              : current->free_bits;
+  bool fits = bits != nullptr && bucket.bits == bits && bucket.start == current->start;
+  finding.expect(fits && no_page.inline_free_bits[0] == 0, "a bucket takes from its current page", &bucket);
+  if (current == &no_page || !finding.is_clean()) return;
   (*pages)++;
   belongs(current);
-  auto word = static_cast<size_t>(bucket.word - current->free_bits);
-  bool fits = word < words_of(current->capacity) &&
-              bucket.word_base == block_address(*current, static_cast<uint32_t>(word) * kWordBits);
-  finding.expect(fits && current->notify_at == kNeverNotify, "a bucket takes from its current page", current);
+  finding.expect(current->notify_at == kNeverNotify, "a bucket takes from its current page", current);
 }
 
 size_t pages_owned_by(const Arena* arena) {

@@ -36,7 +36,7 @@ struct ErrnoSlowPath {
     return with_errno(allocate_beyond(arena, bytes));
   }
   [[gnu::noinline]] static void* refill(Arena* arena, Bucket* bucket) {
-    void* ptr = bucket_take_next_word(bucket);
+    void* ptr = bucket_take_found(bucket);
     return ptr != nullptr ? ptr : refill_slow(arena, bucket);
   }
   [[gnu::noinline]] static void* refill_slow(Arena* arena, Bucket* bucket) {

@@ -28,9 +28,9 @@ TEST("what every thread reads, what the owner writes and what others write lie o
         offsetof(PageHeader, capacity), offsetof(PageHeader, size_class), offsetof(PageHeader, kind)}) {
     EXPECT_EQ(line_of(offset), 0u);
   }
-  for (size_t offset :
-       {offsetof(PageHeader, countdown), offsetof(PageHeader, notify_at), offsetof(PageHeader, summary),
-        offsetof(PageHeader, next), offsetof(PageHeader, prev), offsetof(PageHeader, inline_free_bits)}) {
+  for (size_t offset : {offsetof(PageHeader, countdown), offsetof(PageHeader, notify_at),
+                        offsetof(PageHeader, hot_offset), offsetof(PageHeader, next_word), offsetof(PageHeader, next),
+                        offsetof(PageHeader, prev), offsetof(PageHeader, inline_free_bits)}) {
     EXPECT_EQ(line_of(offset), 1u);
   }
   for (size_t offset : {offsetof(PageHeader, remote_summary), offsetof(PageHeader, remote_next),
@@ -87,7 +87,7 @@ TEST("the number of blocks in use stays the same when the count at which a free 
   }
 }
 
-TEST("the summary has one bit for every word of the free bits") {
+TEST("the remote summary has one bit for every word of the bits") {
   PageHeader page = {};
   for (uint32_t c = 0; c < kClassCount; c++) {
     header_set_up(&page, c, nullptr);

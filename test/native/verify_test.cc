@@ -41,14 +41,14 @@ const Corruption kOfBucketPages[] = {
        heap.middle->free_bits[0] |= 1ull << 63;
        return heap.middle;
      }},
-    {"the summary loses a word", "summary bit w clear => word w is 0",
+    {"the hot word is not there", "the hot word is one of the bitmap's",
      [](Heap& heap) -> const void* {
-       heap.partial->summary &= ~1ull;
-       return heap.partial;
+       heap.inside->hot_offset = 50 * sizeof(uint64_t);
+       return heap.inside;
      }},
-    {"the summary names a word that is not there", "summary is within the bitmap's words",
+    {"the search for a word goes on beyond the bitmap", "the hot word is one of the bitmap's",
      [](Heap& heap) -> const void* {
-       heap.inside->summary |= 1ull << 50;
+       heap.inside->next_word = 50;
        return heap.inside;
      }},
     {"a remote bit of a block that is free", "remote bitmap is within the used bitmap",
@@ -149,15 +149,17 @@ const Corruption kOfLists[] = {
        heap.arena->id = 0;
        return heap.arena;
      }},
-    {"a bucket takes from a word of another page", "a bucket takes from its current page",
+    {"a bucket takes from the bits of another page", "a bucket takes from its current page",
      [](Heap& heap) -> const void* {
-       heap.arena->buckets[heap.current->size_class].word = &heap.full->free_bits[0];
-       return heap.current;
+       Bucket* bucket = &heap.arena->buckets[heap.current->size_class];
+       bucket->bits = heap.full->free_bits;
+       return bucket;
      }},
-    {"a bucket has forgotten its page", nullptr,
+    {"a bucket has forgotten its page", "a bucket takes from its current page",
      [](Heap& heap) -> const void* {
-       heap.arena->buckets[heap.current->size_class].page = nullptr;
-       return nullptr;
+       Bucket* bucket = &heap.arena->buckets[heap.current->size_class];
+       bucket->page = nullptr;
+       return bucket;
      }},
 };
 
