@@ -66,18 +66,17 @@ void reset_peak() {
 
 void MemoryReading::start() {
   populate_files();
-  tables_bytes_ = mapped_bytes;
+  file_bytes_ = read_status_bytes("RssFile:") + read_status_bytes("RssShmem:");
   reset_peak();
-  baseline_bytes_ = read_status_bytes("VmRSS:");
 }
 
-size_t MemoryReading::above_baseline(size_t bytes) const {
-  size_t base = baseline_bytes_ + (mapped_bytes - tables_bytes_);
-  return bytes > base ? bytes - base : 0;
+size_t MemoryReading::without_others(size_t bytes) const {
+  size_t others = file_bytes_ + mapped_bytes;
+  return bytes > others ? bytes - others : 0;
 }
 
-size_t MemoryReading::peak_bytes() const { return above_baseline(read_status_bytes("VmHWM:")); }
+size_t MemoryReading::peak_bytes() const { return without_others(read_status_bytes("VmHWM:")); }
 
-size_t MemoryReading::rest_bytes() const { return above_baseline(read_status_bytes("VmRSS:")); }
+size_t MemoryReading::rest_bytes() const { return without_others(read_status_bytes("VmRSS:")); }
 
 }  // namespace pagerun::bench

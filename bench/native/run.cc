@@ -13,6 +13,7 @@ Run::Run(uint64_t operations, bool samples_latency)
 }
 
 void Run::start_clock() {
+  lock_count_.start();
   started_ticks_ = ticks_now();
   started_ = seconds_now();
 }
@@ -20,6 +21,7 @@ void Run::start_clock() {
 void Run::stop_clock() {
   seconds_ += seconds_now() - started_;
   ticks_ += ticks_now() - started_ticks_;
+  lock_count_.stop();
 }
 
 void Run::read_peak() {
@@ -58,6 +60,12 @@ void Run::print(const char* name, uint32_t threads) const {
     } else {
       json.decimal(quantile.key, nanoseconds(histogram_[0].quantile(quantile.share)), 1);
     }
+  }
+  if (lock_count_.is_known() && operations_ != 0) {
+    json.decimal("locks_per_million", static_cast<double>(lock_count_.taken()) * 1e6 / static_cast<double>(operations_),
+                 3);
+  } else {
+    json.null("locks_per_million");
   }
   json.number("peak_rss", peak_bytes_);
   json.number("rest_rss", rest_bytes_);

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "heap.h"
+#include "lock_count.h"
 #include "mapped.h"
 #include "memory_reading.h"
 
@@ -59,6 +60,7 @@ class Run {
   double seconds_ = 0;
   uint64_t started_ticks_ = 0;
   uint64_t ticks_ = 0;
+  LockCount lock_count_;
   size_t peak_bytes_ = 0;
   size_t rest_bytes_ = 0;
 };

@@ -12,8 +12,11 @@ namespace {
 using ListFunction = WorkloadList (*)();
 
 constexpr ListFunction kFamilies[] = {
-    small_churn_workloads,       mixed_sizes_workloads, large_runs_workloads,    realloc_growth_workloads,
-    producer_consumer_workloads, hand_off_workloads,    fragmentation_workloads, calloc_workloads,
+    factoring_workloads,      logic_workloads,         n_body_workloads,         binary_trees_workloads,
+    key_value_workloads,      small_churn_workloads,   mixed_sizes_workloads,    random_sizes_workloads,
+    bursts_workloads,         large_runs_workloads,    realloc_growth_workloads, producer_consumer_workloads,
+    batch_exchange_workloads, hand_off_workloads,      stress_workloads,         short_threads_workloads,
+    scaling_workloads,        false_sharing_workloads, fragmentation_workloads,  calloc_workloads,
     aligned_workloads,
 };
 

@@ -44,6 +44,18 @@ WorkloadList hand_off_workloads();
 WorkloadList fragmentation_workloads();
 WorkloadList calloc_workloads();
 WorkloadList aligned_workloads();
+WorkloadList factoring_workloads();
+WorkloadList logic_workloads();
+WorkloadList n_body_workloads();
+WorkloadList binary_trees_workloads();
+WorkloadList key_value_workloads();
+WorkloadList scaling_workloads();
+WorkloadList false_sharing_workloads();
+WorkloadList stress_workloads();
+WorkloadList batch_exchange_workloads();
+WorkloadList bursts_workloads();
+WorkloadList random_sizes_workloads();
+WorkloadList short_threads_workloads();
 
 /// Runs one by name and prints its JSON line; `operations` 0 means its default. False if there is none of that name.
 bool run_workload(const char* name, uint64_t operations, bool samples_latency);

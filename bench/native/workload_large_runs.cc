@@ -1,17 +1,14 @@
-// Large runs. Question: what does a block of 64 KiB to 8 MiB cost with the page faults that come with it: does the
+// Large runs. Two questions. What does a block of 64 KiB to 8 MiB cost with the page faults that come with it: does the
 // allocator keep and reuse such memory, or does it ask the system each time, and how much does keeping it cost? 24 live
-// blocks, one byte written in each OS page.
+// blocks. And what of blocks of 5 to 25 MiB, which most allocators take from the system one by one? 12 live blocks.
+// One byte is written in each OS page.
 #include "workload.h"
 
 namespace pagerun::bench {
 namespace {
 
-constexpr size_t kLive = 24;
-constexpr uint64_t kMinBytes = uint64_t{64} << 10;
-constexpr unsigned kDoublings = 7;
-
-template <class Probe>
-void churn_large(Run* run) {
+template <class Probe, size_t kLive, class NextSize>
+void churn_large(Run* run, NextSize next_size) {
   MappedArray<void*> live(kLive);
   Worker<Probe> worker(run);
   Random random(2);
@@ -23,7 +20,7 @@ void churn_large(Run* run) {
       worker.sum += *bytes_of(ptr);
       worker.heap.release(ptr);
     }
-    uint64_t bytes = random.log_even(kMinBytes, kDoublings);
+    uint64_t bytes = next_size(&random);
     ptr = worker.heap.allocate(bytes);
     touch(ptr, bytes, static_cast<uint8_t>(round));
   }
@@ -33,9 +30,22 @@ void churn_large(Run* run) {
   worker.finish();
 }
 
+template <class Probe>
+void churn_runs(Run* run) {
+  constexpr unsigned kDoublings = 7;
+  churn_large<Probe, 24>(run, [](Random* random) { return random->log_even(uint64_t{64} << 10, kDoublings); });
+}
+
+template <class Probe>
+void churn_huge(Run* run) {
+  churn_large<Probe, 12>(run, [](Random* random) { return random->between(uint64_t{5} << 20, uint64_t{25} << 20); });
+}
+
 constexpr Workload kWorkloads[] = {
     {"large-runs", "What do blocks of 64 KiB to 8 MiB cost, the page faults of their memory included?", 1,
-     "this project", 10'000, churn_large<NoProbe>, churn_large<SampleProbe>},
+     "this project", 10'000, churn_runs<NoProbe>, churn_runs<SampleProbe>},
+    {"huge-blocks", "What do blocks of 5 to 25 MiB cost, the page faults of their memory included?", 1,
+     "Leijen, mimalloc-bench, 2019 (malloc-large)", 300, churn_huge<NoProbe>, churn_huge<SampleProbe>},
 };
 
 }  // namespace

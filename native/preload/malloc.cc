@@ -10,9 +10,11 @@
 #include "../abi/core_api.h"
 #include "../base/bits.h"
 #include "../core/allocator_inline.h"
+#include "../core/mapping_table.h"
 #include "../core/run_list.h"
 #include "../inspect/snapshot.h"
 #include "../inspect/verify.h"
+#include "../inspect/walk.h"
 #include "pagerun.h"
 
 #define PAGERUN_EXPORT extern "C" [[gnu::visibility("default")]]
@@ -156,6 +158,16 @@ PAGERUN_EXPORT const char* pagerun_verify(const void** address) {
   Verdict verdict = verify();
   if (address != nullptr) *address = verdict.address;
   return verdict.invariant;
+}
+
+PAGERUN_EXPORT unsigned long long pagerun_lock_acquisitions() {
+  static uint64_t calls = 0;  // guarded by the heap's locks
+  HeapLock lock;
+  calls++;
+  const Lock* locks[] = {&arenas_lock, &run_list.lock(), &mapping_table.lock()};
+  uint64_t taken = 0;
+  for (const Lock* each : locks) taken += each->taken() - calls;
+  return taken;
 }
 
 PAGERUN_EXPORT int malloc_trim(size_t keep_bytes) { return run_list.give_back(keep_bytes / kPageBytes) > 0; }

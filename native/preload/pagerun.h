@@ -19,6 +19,10 @@ void* pagerun_aligned_alloc(size_t alignment, size_t bytes);
  * *address (when it is not NULL) where. O(pages), takes every lock of the heap. */
 const char* pagerun_verify(const void** address);
 
+/* How often the heap's shared locks were taken since the process started, calls of this function not counted: a figure
+ * to show that no lock lies on a path that runs often. Takes every lock of the heap. */
+unsigned long long pagerun_lock_acquisitions(void);
+
 /* C23. As free(); a size that the block cannot have been asked for with is misuse. */
 void free_sized(void* ptr, size_t bytes);
 void free_aligned_sized(void* ptr, size_t alignment, size_t bytes);
