@@ -12,9 +12,10 @@ import { isTraceWanted, type NativeBench, type Plan, planCore, planScripts, plan
 import { formatClock, Progress } from "./progress.js";
 import { renderReport } from "./report/page.js";
 import { type Row, rowsFromResults } from "./rows.js";
-import { formatSummary, formatTables } from "./terminal.js";
+import { formatSummary, formatTables, formatVerdicts } from "./terminal.js";
 import { listTraces, TraceDirectory, traceName } from "./traces.js";
 import { endTrials, type Job } from "./trial.js";
+import { verdictRows } from "./verdicts.js";
 
 const kRoot = resolve(fileURLToPath(new URL("../..", import.meta.url)));
 const kBuild = join(kRoot, "build", "Release");
@@ -23,9 +24,6 @@ const kExitFailure = 1;
 const kExitUsage = 2;
 const kExitInterrupted = 130;
 
-/** Seconds that one trial of a C++ workload takes on libc. */
-const kTrialSeconds = 0.06;
-const kQuickTrialSeconds = 0.03;
 /** Every other round has latency trials; in a quick comparison only the first one. */
 const kLatencyEvery = 2;
 
@@ -115,7 +113,7 @@ async function planAll(setting: Setting, traces: TraceDirectory): Promise<Plan> 
   const bench: NativeBench = {
     program: join(kBuild, "pagerun_bench"),
     contenders: preloads,
-    wantedSeconds: options.quick ? kQuickTrialSeconds : kTrialSeconds,
+    wantedSeconds: options.trialSeconds,
     onCalibrate: (workload) =>
       progress.step({
         done: 0,
@@ -128,9 +126,12 @@ async function planAll(setting: Setting, traces: TraceDirectory): Promise<Plan> 
   for (const contender of preloads) provePreload(bench.program, contender);
   const selection = new Selection(options.workloads);
   const plans: Plan[] = [];
-  if (options.suites.includes("traces")) {
-    const wanted = tracePaths(options).filter((path) => isTraceWanted(traceName(path), selection));
-    plans.push(await planTraces(bench, traces.open(wanted), scripts, selection));
+  const isFromScripts = options.suites.includes("traces");
+  // The suite core has the traces in it, replayed from C++: what it asks of an allocator, they ask in earnest.
+  if (isFromScripts || options.suites.includes("core")) {
+    const replayers = isFromScripts ? scripts : undefined;
+    const wanted = tracePaths(options).filter((path) => isTraceWanted(traceName(path), replayers, selection));
+    plans.push(await planTraces(bench, traces.open(wanted), replayers, selection));
   }
   if (options.suites.includes("core")) plans.push(await planCore(bench, selection));
   if (options.suites.includes("js")) plans.push(planScripts(scripts, options.quick, selection));
@@ -144,7 +145,7 @@ function writeFile(path: string, text: string): void {
 }
 
 function formatRows(rows: readonly Row[]): string {
-  return `[\n${rows.map((row) => `  ${JSON.stringify(row)}`).join(",\n")}\n]\n`;
+  return `[\n${[...rows, ...verdictRows(rows)].map((row) => `  ${JSON.stringify(row)}`).join(",\n")}\n]\n`;
 }
 
 function describeSkipped(skipped: readonly Job[]): string[] {
@@ -173,6 +174,7 @@ function conclude(setting: Setting, comparison: Comparison, plan: Plan): void {
     "",
     `medians of ${trials} ${trials === 1 ? "trial" : "trials"}${ending}; ± is half the range of the trials over their median, the widest of the row`,
     "",
+    formatVerdicts(rows, colours),
     formatSummary(rows, colours),
     "",
     ...describeSkipped(comparison.skipped),

@@ -17,6 +17,11 @@ export const kScriptNames = [
 ] as const;
 export type ScriptName = (typeof kScriptNames)[number];
 
+const kTrialSeconds = 0.06;
+const kQuickTrialSeconds = 0.03;
+/** Far from the limit at which a trial counts as hung, on the slowest of the contenders. */
+const kMostTrialSeconds = 5;
+
 export interface ExtraLibrary {
   name: string;
   path: string;
@@ -30,6 +35,8 @@ export interface Options {
   /** No new trial round starts after this many seconds; undefined means no limit. */
   maxSeconds: number | undefined;
   quick: boolean;
+  /** Seconds that one trial of a C++ workload takes on libc. */
+  trialSeconds: number;
   /** Further copy of the rows: a path, or "-" for standard output. */
   json: string | undefined;
   /** Directory of report.html and results.json; undefined means bench/out. */
@@ -52,7 +59,7 @@ export const kHelp = `Compares pagerun with other allocators on this machine: li
 
   --suite NAME        traces, core or js; repeat it or give a list (default: all three)
                         traces  recorded programs replayed, from C++ by preload and from TypeScript by the bindings
-                        core    synthetic C++ workloads, by preload
+                        core    synthetic C++ workloads by preload, the traces from C++, and the verdicts on them
                         js      allocation from JavaScript, against other ways to get memory there
   --contenders A,B    only these; the baseline (libc, in JavaScript napi-libc) always runs
                         C++: ${kPreloadNames.join(", ")}
@@ -63,6 +70,7 @@ export const kHelp = `Compares pagerun with other allocators on this machine: li
   --trials N          trials of each figure (default: 5, or 3 with --quick)
   --max-seconds N     start no further round of trials after N seconds
                         (default: 170, 45 with --quick, none where --trials is given without --quick)
+  --trial-seconds S   how long a trial of a C++ workload is on libc (default: 0.06, or 0.03 with --quick)
   --quick             shorter trials, under a minute in all
   --json FILE         also write the rows to FILE; "-" is standard output, the table then goes to standard error
   --out DIR           where report.html and results.json go (default: bench/out)
@@ -75,6 +83,16 @@ export function parsePositiveInteger(flag: string, text: string): number {
   const value = Number(text);
   if (!Number.isSafeInteger(value) || value < 1) {
     throw new UsageError(`Expected a whole number of at least 1 for ${flag} but received "${text}".`);
+  }
+  return value;
+}
+
+function parseTrialSeconds(text: string): number {
+  const value = Number(text);
+  if (!(value > 0 && value <= kMostTrialSeconds)) {
+    throw new UsageError(
+      `Expected seconds of at most ${kMostTrialSeconds} for --trial-seconds but received "${text}".`,
+    );
   }
   return value;
 }
@@ -137,6 +155,7 @@ function readFlags(args: readonly string[]) {
         trace: list,
         trials: text,
         "max-seconds": text,
+        "trial-seconds": text,
         quick: flag,
         json: text,
         out: text,
@@ -170,6 +189,12 @@ export function parseOptions(args: readonly string[]): Options {
         ? defaultLimit(quick, flags.trials !== undefined)
         : parsePositiveInteger("--max-seconds", limit),
     quick,
+    trialSeconds:
+      flags["trial-seconds"] === undefined
+        ? quick
+          ? kQuickTrialSeconds
+          : kTrialSeconds
+        : parseTrialSeconds(flags["trial-seconds"]),
     json: flags.json,
     out: flags.out,
     traces: flags.trace,

@@ -145,10 +145,14 @@ function readTraceInfo(program: string, trace: TraceFile): { command: string; ev
   return JSON.parse(execFileSync(program, ["info", trace.path], { encoding: "utf8" }));
 }
 
+/** Contenders that replay from TypeScript; undefined where the traces are replayed from C++ only. */
+type Replayers = readonly ScriptName[] | undefined;
+
 /** Whether a trace of this name is replayed at all, from C++ or from TypeScript. */
-export function isTraceWanted(name: string, selection: Selection): boolean {
+export function isTraceWanted(name: string, scripts: Replayers, selection: Selection): boolean {
   // Both are asked about, so that both are known.
-  const [isNative, isScript] = [selection.has(name), selection.has(name + kScriptReplaySuffix)];
+  const isNative = selection.has(name);
+  const isScript = scripts !== undefined && selection.has(name + kScriptReplaySuffix);
   return isNative || isScript;
 }
 
@@ -156,11 +160,11 @@ export function isTraceWanted(name: string, selection: Selection): boolean {
 export async function planTraces(
   bench: NativeBench,
   traces: readonly TraceFile[],
-  scripts: readonly ScriptName[],
+  scripts: Replayers,
   selection: Selection,
 ): Promise<Plan> {
   const plan: Plan = { jobs: [], workloads: [] };
-  const replayers = scripts.filter((name) => name === "pagerun" || name === "napi-libc");
+  const replayers = scripts?.filter((name) => name === "pagerun" || name === "napi-libc");
   for (const trace of traces) {
     const { command, events } = readTraceInfo(bench.program, trace);
     if (selection.has(trace.name)) {
@@ -169,7 +173,7 @@ export async function planTraces(
       const task = { workload: trace.name, args: ["replay", trace.path], countFlag: "--passes", first: 1 };
       plan.jobs.push(...(await nativeJobs(bench, { suite: "traces", ...task })));
     }
-    if (selection.has(trace.name + kScriptReplaySuffix)) {
+    if (replayers !== undefined && selection.has(trace.name + kScriptReplaySuffix)) {
       const question = "The same calls made from TypeScript, on one thread; the memory is not touched.";
       plan.workloads.push({ suite: "traces", name: trace.name + kScriptReplaySuffix, question });
       const passes = Math.max(1, Math.ceil(kScriptReplayEvents / events));

@@ -14,6 +14,7 @@ export const kUnits = {
   p999_ns: "ns",
   peak_rss: "bytes",
   rest_rss: "bytes",
+  locks_per_million: "per million operations",
 } as const;
 export type Metric = keyof typeof kUnits;
 
@@ -34,7 +35,7 @@ export type TrialReport = { workload: string; ops: number; threads?: number } & 
 export type TrialKind = "time" | "latency";
 
 const kMetricsOf: Record<TrialKind, readonly Metric[]> = {
-  time: ["time", "ns_per_op", "peak_rss", "rest_rss"],
+  time: ["time", "ns_per_op", "peak_rss", "rest_rss", "locks_per_million"],
   latency: ["p50_ns", "p99_ns", "p999_ns"],
 };
 

@@ -59,6 +59,11 @@ function isOf(kind: SectionKind, row: Row): boolean {
   return kind.suite !== "traces" || row.workload.endsWith(kScriptReplaySuffix) === kind.isScript;
 }
 
+/** Whether a row is of a C++ program: of the suite core, or of a trace that was not replayed from TypeScript. */
+export function isNativeRow(row: Row): boolean {
+  return kSectionKinds.some((kind) => !kind.isScript && isOf(kind, row));
+}
+
 /** Known contenders in their fixed order, baseline first, then others by first appearance. */
 export function sortContenders(names: readonly string[]): string[] {
   const place = (name: string) => (kOrder.includes(name) ? kOrder.indexOf(name) : kOrder.length);
@@ -98,7 +103,8 @@ export function baselineNotes(rows: readonly Row[], section: Section): string[] 
   );
 }
 
-function comparable(metric: Metric, value: number): number {
+/** A figure as it goes into a ratio. */
+export function comparable(metric: Metric, value: number): number {
   return metric === "peak_rss" || metric === "rest_rss" ? Math.max(value, kSmallestBytes) : value;
 }
 

@@ -13,7 +13,17 @@ import {
   wrapName,
 } from "./format.js";
 import type { Metric, Row } from "./rows.js";
-import { baselineNotes, type Cell, cellOf, headlinesOf, meanOf, type Section, sectionsOf } from "./sections.js";
+import {
+  baselineNotes,
+  type Cell,
+  cellOf,
+  headlinesOf,
+  meanOf,
+  type Section,
+  sectionsOf,
+  sortContenders,
+} from "./sections.js";
+import { comparandsOf, kReference, meansToReference, type Verdict, verdictsOf } from "./verdicts.js";
 
 /** Ratios this close to 1 are neither better nor worse. */
 const kNoDifference = 0.03;
@@ -61,16 +71,22 @@ function throughput(cell: Cell | undefined): string {
   return cell && cell.median > 0 ? formatNumber(1000 / cell.median) : "–";
 }
 
+function lockCount(cell: Cell | undefined): string {
+  return cell ? formatNumber(cell.median) : "–";
+}
+
 function figureTable(rows: readonly Row[], section: Section, table: FigureTable, colours: boolean): string[] {
   const { metric, format } = table;
   const isTime = metric === "ns_per_op";
-  const extra = isTime ? ["±", "pagerun Mop/s"] : ["±"];
+  const hasLocks = isTime && rows.some((row) => row.suite === section.suite && row.metric === "locks_per_million");
+  const extra = ["±", ...(isTime ? ["pagerun Mop/s"] : []), ...(hasLocks ? ["pagerun locks/Mop"] : [])];
   const body = section.workloads.flatMap((workload) => {
     const cells = section.contenders.map((contender) => cellOf(rows, section, workload, contender, metric));
     if (cells.every((cell) => cell === undefined)) return [];
     const own = cells[section.contenders.indexOf("pagerun")];
     const tail: TableCell[] = [[{ text: worstSpread(cells), paint: "dim" }]];
     if (isTime) tail.push([{ text: throughput(own) }]);
+    if (hasLocks) tail.push([{ text: lockCount(cellOf(rows, section, workload, "pagerun", "locks_per_million")) }]);
     return [[[{ text: workload }], ...cells.map((cell) => figureCell(cell, format)), ...tail]];
   });
   if (body.length === 0) return [];
@@ -129,5 +145,64 @@ export function formatSummary(rows: readonly Row[], colours: boolean): string {
   return [
     paint({ text: "summary (geometric means of the medians' ratios; below 1 is better)", paint: "bold" }, colours),
     ...lines,
+  ].join("\n");
+}
+
+function meansTable(rows: readonly Row[], colours: boolean): string[] {
+  const means = meansToReference(rows);
+  if (means.length === 0) return [];
+  const columns = (["core", "core and traces"] as const).flatMap((scope) =>
+    (["time", "peak_rss"] as const).map((metric) => ({ scope, metric })),
+  );
+  const heads = columns.map(({ scope, metric }): TableCell => {
+    return [{ text: `${scope}: ${metric === "time" ? "time" : "peak RSS"}`, paint: "dim" }];
+  });
+  const contenders = sortContenders([...new Set(means.map(({ contender }) => contender))]);
+  const body = contenders.map((contender) => [
+    [{ text: contender }],
+    ...columns.map(({ scope, metric }): TableCell => {
+      const mean = means.find((each) => each.scope === scope && each.metric === metric && each.contender === contender);
+      return [mean ? ratioPiece(mean.value) : { text: "–", paint: "dim" }];
+    }),
+  ]);
+  const table = formatTable([[[{ text: "contender", paint: "dim" }], ...heads], ...body], colours);
+  return [paint({ text: `geometric means, × is to ${kReference}`, paint: "bold" }, colours), ...table.map(indent)];
+}
+
+/** Each workload's ratios of pagerun to whoever did best there, the worst first. */
+function comparandTable(rows: readonly Row[], colours: boolean): string[] {
+  const { time, memory } = comparandsOf(rows);
+  if (time.length === 0) return [];
+  const heads = ["workload", "time", "best peer", "peak RSS", "leanest fast peer"];
+  const body = [...time]
+    .sort((a, b) => b.ratio - a.ratio)
+    .map(({ workload, peer, ratio }): TableCell[] => {
+      const peak = memory.find((comparand) => comparand.workload === workload);
+      const tail: TableCell[] = peak ? [[ratioPiece(peak.ratio)], [{ text: peak.peer }]] : [[], []];
+      return [[{ text: workload }], [ratioPiece(ratio)], [{ text: peer }], ...tail];
+    });
+  const table = formatTable([heads.map((text): TableCell => [{ text, paint: "dim" }]), ...body], colours);
+  return [paint({ text: "pagerun to each workload's best", paint: "bold" }, colours), ...table.map(indent)];
+}
+
+function verdictLine({ title, value, limit, bound, isMet, detail, workloads }: Verdict, colours: boolean): string {
+  const mark = paint({ text: isMet ? "met    " : "NOT MET", paint: isMet ? "good" : "bad" }, colours);
+  const over = workloads === 1 ? "" : `, over ${workloads} workloads`;
+  return `  ${mark}  ${title} (${detail}): ${value.toFixed(2)} ×, at ${bound} ${limit.toFixed(2)}${over}`;
+}
+
+/** What the C++ comparison is judged by; empty where there is nothing to judge. */
+export function formatVerdicts(rows: readonly Row[], colours: boolean): string {
+  const verdicts = verdictsOf(rows);
+  if (verdicts.length === 0) return "";
+  const title = { text: "verdicts on pagerun, from C++: suite core and the traces", paint: "bold" } as const;
+  return [
+    ...comparandTable(rows, colours),
+    "",
+    ...meansTable(rows, colours),
+    "",
+    paint(title, colours),
+    ...verdicts.map((verdict) => verdictLine(verdict, colours)),
+    "",
   ].join("\n");
 }

@@ -10,6 +10,7 @@ import { drawBars } from "./bars.js";
 import { drawLatencies } from "./latencies.js";
 import { colourClass, escapeText } from "./markup.js";
 import { kScript, kStyle } from "./style.js";
+import { renderVerdicts } from "./verdicts.js";
 
 export interface ReportInput {
   rows: readonly Row[];
@@ -52,6 +53,7 @@ const kColumns: readonly { metric: Metric; title: string; format: (value: number
   { metric: "p999_ns", title: "p99.9, ns", format: formatWhole },
   { metric: "peak_rss", title: "peak RSS, MiB", format: formatMebibytes },
   { metric: "rest_rss", title: "rest RSS, MiB", format: formatMebibytes },
+  { metric: "locks_per_million", title: "locks a million operations", format: formatNumber },
 ];
 
 function tableRow(rows: readonly Row[], section: Section, workload: string, contender: string): string {
@@ -151,6 +153,7 @@ export function renderReport(input: ReportInput): string {
 </header>
 <p>What does a program pay for its memory, in time and in bytes? Figures below 1 are better than the baseline; means are geometric.</p>
 <div class="tiles">${tiles.join("")}</div>
+${renderVerdicts(input.rows)}
 ${sections.map((section) => renderSection(input, section)).join("\n")}
 ${renderRun(input)}
 </main>
