@@ -4,7 +4,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "no
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
-import type { Row } from "../bench/rows.js";
+import { kUnits, type Row } from "../bench/rows.js";
 
 const directory = mkdtempSync(join(tmpdir(), "pagerun-test-"));
 afterAll(() => rmSync(directory, { recursive: true, force: true }));
@@ -28,24 +28,33 @@ function compare(name: string, ...args: string[]) {
   return { ...ended, out, rows };
 }
 
+/** A part of the suite core, a trace among it. */
+const kShortWorkloads = ["bursts", "git-log", "producer-consumer", "scaling-2", "scaling-64"];
+const kShort = ["--suite", "core", "--workload", kShortWorkloads.join(",")];
+
 function names(rows: readonly Row[], key: "suite" | "contender" | "metric" | "workload"): string[] {
   return [...new Set(rows.map((row) => row[key]))].sort();
 }
 
 describe("npm run bench", { timeout: kLimitMs }, () => {
   test("of one suite and contender ends with a table, rows and a report", () => {
-    const { status, stdout, stderr, rows, out } = compare("core", "--suite", "core", "--contenders", "libc");
+    const { status, stdout, stderr, rows, out } = compare("core", ...kShort, "--contenders", "pagerun");
     expect({ status, stderr: status === 0 ? "" : stderr }).toEqual({ status: 0, stderr: "" });
-    expect(names(rows, "suite")).toEqual(["core"]);
-    expect(names(rows, "contender")).toEqual(["libc"]);
-    expect(names(rows, "metric")).toEqual(["ns_per_op", "p50_ns", "p999_ns", "p99_ns", "peak_rss", "rest_rss", "time"]);
-    expect(names(rows, "workload").length).toBeGreaterThan(6);
-    for (const { unit, trials, median, metric } of rows) {
+    const figures = rows.filter(({ suite }) => suite === "core" || suite === "traces");
+    expect(names(figures, "suite")).toEqual(["core", "traces"]);
+    expect(names(figures, "contender")).toEqual(["libc", "pagerun"]);
+    const metrics = ["ns_per_op", "p50_ns", "p999_ns", "p99_ns", "peak_rss", "rest_rss", "time"];
+    expect(names(figures, "metric")).toEqual(["locks_per_million", ...metrics]);
+    expect(names(figures, "workload")).toEqual(kShortWorkloads);
+    for (const { unit, trials, median, metric } of figures) {
       expect(trials).toEqual([median]);
       expect(Number.isFinite(median) && median >= 0).toBe(true);
-      expect(unit).toBe({ time: "s", peak_rss: "bytes", rest_rss: "bytes" }[metric as string] ?? "ns");
+      expect(unit).toBe(kUnits[metric]);
     }
+    expect(names(rows, "suite")).toEqual(["core", "traces", "verdicts"]);
+    expect(stdout).toMatch(/(met|NOT MET) +time, worst workload, to its best peer/);
     expect(stdout).toContain("core, from C++");
+    expect(stdout).not.toContain("from TypeScript");
     expect(stdout).toContain(join(out, "report.html"));
     expect(readFileSync(join(out, "report.html"), "utf8")).toContain("<svg");
     expect(JSON.parse(readFileSync(join(out, "results.json"), "utf8"))).toEqual(rows);
@@ -91,7 +100,7 @@ describe("npm run bench", { timeout: kLimitMs }, () => {
     const out = join(directory, "alone");
     const ended = run(
       "index",
-      ...["--suite", "core", "--contenders", "libc", "--quick", "--trials", "1"],
+      ...[...kShort, "--contenders", "libc", "--quick", "--trials", "1"],
       "--json",
       "-",
       "--out",
@@ -106,6 +115,8 @@ describe("npm run bench", { timeout: kLimitMs }, () => {
     [["--contenders", "malloc"], '"malloc"'],
     [["--suite", "all"], '"all"'],
     [["--workload", "nothing", "--suite", "js"], '"nothing"'],
+    [["--workload", "gcc-ts", "--suite", "core"], '"gcc-ts"'],
+    [["--trial-seconds", "0"], '"0"'],
     [["--so", "mine=/no/such/library.so"], "/no/such/library.so"],
     [["--trace", "/no/such.trace", "--suite", "traces"], "/no/such.trace"],
   ])("%j ends with code 2 and names what is wrong", (args, named) => {
@@ -133,6 +144,7 @@ describe("npm run bench", { timeout: kLimitMs }, () => {
       "trace",
       "trials",
       "max-seconds",
+      "trial-seconds",
       "quick",
       "json",
       "out",

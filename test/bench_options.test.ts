@@ -26,6 +26,14 @@ describe("npm run bench", () => {
     expect(parseOptions(["--trials", "7", "--max-seconds", "9"]).maxSeconds).toBe(9);
   });
 
+  test("a C++ trial is shorter with --quick, and as long as is said", () => {
+    expect(parseOptions(["--quick"]).trialSeconds).toBeLessThan(parseOptions([]).trialSeconds);
+    expect(parseOptions(["--quick", "--trial-seconds", "0.3"]).trialSeconds).toBe(0.3);
+    for (const wrong of ["0", "-1", "60", "long", ""]) {
+      expect(() => parseOptions(["--trial-seconds", wrong])).toThrow(UsageError);
+    }
+  });
+
   test("the baseline is always wanted, others as named", () => {
     const options = parseOptions(["--contenders", "pagerun,koffi", "--so", "mine=/x.so"]);
     const wanted = ["libc", "napi-libc", "pagerun", "koffi", "mine", "jemalloc"].filter((name) =>

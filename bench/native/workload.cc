@@ -54,6 +54,7 @@ void print_workloads() {
       json.text("question", workload.question);
       json.number("threads", workload.threads);
       json.text("source", workload.source);
+      json.number("operations", workload.default_operations);
       json.close('}');
     }
   }

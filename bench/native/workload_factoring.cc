@@ -12,7 +12,6 @@ constexpr size_t kBase = 64;              // primes of the factor base
 constexpr size_t kRelations = kBase + 8;  // kept before they are combined
 constexpr size_t kEarly = 12;             // primes after which a remainder must have become short
 constexpr uint64_t kMostSteps = 200'000;
-constexpr uint64_t kOperationsOfNumber = 270'000;
 
 struct Pair {
   uint64_t first, second;
@@ -251,7 +250,7 @@ void factor_numbers(Run* run) {
   Worker<Probe> worker(run);
   run->start_memory();
   run->start_clock();
-  for (uint64_t round = 0, rounds = run->rounds(kOperationsOfNumber); round < rounds; round++) {
+  for (uint64_t round = 0; worker.heap.operations() < run->wanted_operations(); round++) {
     const Pair& pair = kNumbers[round % (sizeof(kNumbers) / sizeof(kNumbers[0]))];
     Factoring<Probe> factoring(&worker, pair);
     Big* factor = factoring.find_factor();

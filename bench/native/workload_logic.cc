@@ -12,7 +12,6 @@ namespace {
 constexpr uint32_t kVariables = 24;
 constexpr size_t kProducts = 20;
 constexpr uint32_t kFirstCapacity = 8;
-constexpr uint64_t kOperationsOfFunction = 150'000;
 
 // A product: the variables that must be 1, and those that must be 0; a block.
 struct Cube {
@@ -248,7 +247,7 @@ void minimise_functions(Run* run) {
   Minimiser<Probe> minimiser(&worker);
   run->start_memory();
   run->start_clock();
-  for (uint64_t round = 0, rounds = run->rounds(kOperationsOfFunction); round < rounds; round++) {
+  for (uint64_t round = 0; worker.heap.operations() < run->wanted_operations(); round++) {
     Cover result = minimiser.minimise(minimiser.make_random(round + 1));
     minimiser.drop(&result);
   }

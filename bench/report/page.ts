@@ -124,7 +124,7 @@ function renderRun(input: ReportInput): string {
   );
   return (
     `<h2>How this was measured</h2>${failures.join("")}` +
-    `<p>Every trial is a process of its own, and the contenders of a workload take turns in an order that changes from round to round. A figure is the median of ${input.trials} trials. C++ programs get their allocator by LD_PRELOAD, and each preload was proved to have taken before anything was measured. RSS from C++ is what the process held above what it had before the first allocation; from TypeScript it is the whole process, of which Node itself is some 50 MiB. Latencies come from trials of their own, because a clock around every operation would spoil the time.</p>` +
+    `<p>Every trial is a process of its own, and the contenders of a workload take turns in an order that changes from round to round. A figure is the median of ${input.trials} trials. C++ programs get their allocator by LD_PRELOAD, and each preload was proved to have taken before anything was measured. RSS from C++ is the anonymous memory of the process without the tables of the bench; from TypeScript it is the whole process, of which Node itself is some 50 MiB. Latencies come from trials of their own, because a clock around every operation would spoil the time.</p>` +
     `<div class="card" style="padding: 4px 16px 12px"><table><thead><tr><th>contender</th><th class="text">version</th><th class="text"></th></tr></thead><tbody>${contenders.join("")}${missing.join("")}</tbody></table></div>`
   );
 }
