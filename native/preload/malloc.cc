@@ -1,50 +1,29 @@
 // malloc and its family with glibc's meaning, over the core: what LD_PRELOAD=libpagerun.so puts in place.
 // Owns errno (ENOMEM on every failure, untouched by free) and the end of a program that misuses a pointer.
 // Thread rule: every function from every thread; before main, too.
+#include <gnu/libc-version.h>
 #include <malloc.h>
 
 #include <cerrno>
-#include <cstdio>
+#include <cstdlib>
 #include <cstring>
 
 #include "../abi/core_api.h"
 #include "../base/bits.h"
-#include "../core/allocator_inline.h"
-#include "../core/mapping_table.h"
 #include "../core/run_list.h"
-#include "../inspect/snapshot.h"
 #include "../inspect/verify.h"
-#include "../inspect/walk.h"
+#include "calls.h"
 #include "pagerun.h"
+#include "seen.h"
 
-#define PAGERUN_EXPORT extern "C" [[gnu::visibility("default")]]
+namespace pagerun {
 
 namespace {
-
-using namespace pagerun;
-
-void* with_errno(void* ptr) {
-  if (ptr == nullptr) errno = ENOMEM;
-  return ptr;
-}
 
 void* fail_with(int error) {
   errno = error;
   return nullptr;
 }
-
-struct ErrnoSlowPath {
-  [[gnu::noinline, gnu::cold]] static void* beyond(Arena* arena, size_t bytes) {
-    return with_errno(allocate_beyond(arena, bytes));
-  }
-  [[gnu::noinline]] static void* refill(Arena* arena, Bucket* bucket) {
-    void* ptr = bucket_take_found(bucket);
-    return ptr != nullptr ? ptr : refill_slow(arena, bucket);
-  }
-  [[gnu::noinline]] static void* refill_slow(Arena* arena, Bucket* bucket) {
-    return with_errno(allocate_refill(arena, bucket));
-  }
-};
 
 [[gnu::noinline, gnu::cold]] void stop(Misuse misuse, const char* call, const void* ptr) {
   Block block;
@@ -52,12 +31,7 @@ struct ErrnoSlowPath {
   misuse_abort(misuse, call, ptr, block);
 }
 
-// Takes the offset, so that the fast path need not keep the pointer beside it.
-[[gnu::noinline]] void free_slow(size_t offset) {
-  void* ptr = ptr_at(offset);
-  Misuse misuse = deallocate_slow(ptr);
-  if (misuse != Misuse::kNone) stop(misuse, "free", ptr);
-}
+[[gnu::noinline]] void* refill_slow(Arena* arena, Bucket* bucket) { return with_errno(allocate_refill(arena, bucket)); }
 
 // Alignments that malloc gives anyway get malloc's blocks; a caller who wants the small ones asks for less than 16
 // bytes.
@@ -66,27 +40,60 @@ void* aligned(size_t alignment, size_t bytes) {
   return with_errno(allocate_aligned(alignment, bytes));
 }
 
-// A block of at least `bytes` bytes and at most what such a request gets: the check that sized deletes allow for.
-void free_checked(void* ptr, size_t bytes, const char* call) {
+// glibc before 2.38 has one function for aligned_alloc and memalign; later ones refuse what is no power of two.
+bool is_aligned_alloc_strict() {
+  char* end = nullptr;
+  unsigned long major = strtoul(gnu_get_libc_version(), &end, 10);
+  return major > 2 || (major == 2 && *end == '.' && strtoul(end + 1, nullptr, 10) >= 38);
+}
+
+void free_sized_otherwise(size_t offset, size_t bytes) { free_sized_slow(offset, bytes, "free_sized"); }
+
+}  // namespace
+
+[[gnu::noinline, gnu::cold]] void* ErrnoSlowPath::beyond(Arena* arena, size_t bytes) {
+  return with_errno(allocate_beyond(arena, bytes));
+}
+
+[[gnu::noinline]] void* ErrnoSlowPath::refill(Arena* arena, Bucket* bucket) {
+  void* ptr = bucket_take_found(bucket);
+  return ptr != nullptr ? ptr : refill_slow(arena, bucket);
+}
+
+[[gnu::noinline]] void free_slow(size_t offset) {
+  void* ptr = ptr_at(offset);
+  Misuse misuse = deallocate_slow(ptr);
+  if (misuse != Misuse::kNone) stop(misuse, "free", ptr);
+}
+
+[[gnu::noinline]] void free_sized_slow(size_t offset, size_t bytes, const char* call) {
+  void* ptr = ptr_at(offset);
   if (ptr == nullptr) return;
   Block block;
   Misuse misuse = locate(ptr, &block);
   if (misuse == Misuse::kNone && bytes > block.usable_bytes) misuse = Misuse::kWrongSize;
+  if (misuse == Misuse::kNone) misuse = deallocate(ptr);
   if (misuse != Misuse::kNone) misuse_abort(misuse, call, ptr, block);
-  free(ptr);
 }
 
-}  // namespace
+void free_checked_aligned(void* ptr, size_t bytes, size_t alignment, const char* call) {
+  if (alignment != 0 && reinterpret_cast<uintptr_t>(ptr) % alignment != 0) stop(Misuse::kWrongSize, call, ptr);
+  free_sized_slow(offset_of(ptr), bytes, call);
+}
+
+}  // namespace pagerun
+
+using namespace pagerun;
+
+extern "C" [[gnu::visibility("hidden"), gnu::alias("malloc"), gnu::copy(malloc)]] void* own_malloc(size_t);
+
+bool pagerun::is_malloc_of_program() { return kSeenMalloc == own_malloc; }
 
 PAGERUN_EXPORT const CoreApi* pagerun_core_api() { return core_api_own(); }
 
 PAGERUN_EXPORT void* malloc(size_t bytes) { return allocate_fast<ErrnoSlowPath>(bytes); }
 
-PAGERUN_EXPORT void free(void* ptr) {
-  size_t offset = offset_of(ptr);
-  if (!deallocate_fast(offset)) [[unlikely]]
-    free_slow(offset);
-}
+PAGERUN_EXPORT void free(void* ptr) { free_checked(ptr); }
 
 PAGERUN_EXPORT void* calloc(size_t count, size_t bytes) { return with_errno(allocate_zeroed(count, bytes)); }
 
@@ -108,20 +115,21 @@ PAGERUN_EXPORT void* reallocarray(void* ptr, size_t count, size_t bytes) {
   return realloc(ptr, total);
 }
 
-PAGERUN_EXPORT void* aligned_alloc(size_t alignment, size_t bytes) {
-  return is_power_of_two(alignment) ? aligned(alignment, bytes) : fail_with(EINVAL);
-}
-
 // glibc's memalign takes any alignment and rounds it up.
 PAGERUN_EXPORT void* memalign(size_t alignment, size_t bytes) {
   if (alignment > SIZE_MAX / 2 + 1) return fail_with(EINVAL);
   return aligned(power_of_two_at_least(alignment), bytes);
 }
 
-// Returns its error and leaves errno as it was.
+PAGERUN_EXPORT void* aligned_alloc(size_t alignment, size_t bytes) {
+  if (!is_power_of_two(alignment) && is_aligned_alloc_strict()) return fail_with(EINVAL);
+  return memalign(alignment, bytes);
+}
+
+// errno is none of its results, but glibc's sets it when memory is exhausted.
 PAGERUN_EXPORT int posix_memalign(void** result, size_t alignment, size_t bytes) {
   if (!is_power_of_two(alignment) || alignment % sizeof(void*) != 0) return EINVAL;
-  void* ptr = alignment <= kMaxAlignBytes ? allocate(bytes) : allocate_aligned(alignment, bytes);
+  void* ptr = alignment <= kMaxAlignBytes ? malloc(bytes) : with_errno(allocate_aligned(alignment, bytes));
   if (ptr == nullptr) return ENOMEM;
   *result = ptr;
   return 0;
@@ -142,12 +150,10 @@ PAGERUN_EXPORT size_t malloc_usable_size(void* ptr) {
   return block.usable_bytes;
 }
 
-PAGERUN_EXPORT void free_sized(void* ptr, size_t bytes) { free_checked(ptr, bytes, "free_sized"); }
+PAGERUN_EXPORT void free_sized(void* ptr, size_t bytes) { free_checked_sized(ptr, bytes, free_sized_otherwise); }
 
 PAGERUN_EXPORT void free_aligned_sized(void* ptr, size_t alignment, size_t bytes) {
-  if (alignment != 0 && reinterpret_cast<uintptr_t>(ptr) % alignment != 0)
-    stop(Misuse::kWrongSize, "free_aligned_sized", ptr);
-  free_checked(ptr, bytes, "free_aligned_sized");
+  free_checked_aligned(ptr, bytes, alignment, "free_aligned_sized");
 }
 
 PAGERUN_EXPORT void* pagerun_aligned_alloc(size_t alignment, size_t bytes) {
@@ -160,58 +166,25 @@ PAGERUN_EXPORT const char* pagerun_verify(const void** address) {
   return verdict.invariant;
 }
 
-PAGERUN_EXPORT unsigned long long pagerun_lock_acquisitions() {
-  static uint64_t calls = 0;  // guarded by the heap's locks
-  HeapLock lock;
-  calls++;
-  const Lock* locks[] = {&arenas_lock, &run_list.lock(), &mapping_table.lock()};
-  uint64_t taken = 0;
-  for (const Lock* each : locks) taken += each->taken() - calls;
-  return taken;
-}
-
 PAGERUN_EXPORT int malloc_trim(size_t keep_bytes) { return run_list.give_back(keep_bytes / kPageBytes) > 0; }
 
-// Options of another allocator's tuning: accepted, without effect.
-PAGERUN_EXPORT int mallopt(int, int) { return 1; }
-
-PAGERUN_EXPORT struct mallinfo2 mallinfo2() {
-  SnapshotTotals totals = memory_totals();
-  struct mallinfo2 info = {};
-  info.arena = totals.committed_bytes - totals.mapping_bytes;
-  info.hblkhd = totals.mapping_bytes;
-  info.uordblks = totals.live_bytes;
-  info.fordblks = totals.committed_bytes - totals.live_bytes;
-  info.keepcost = totals.free_run_bytes;
-  return info;
+// Options of another allocator's tuning: refused where glibc refuses a value, otherwise accepted, without effect.
+PAGERUN_EXPORT int mallopt(int option, int value) {
+  constexpr int kMostFastBytes = 160;
+  return option != M_MXFAST || (value >= 0 && value <= kMostFastBytes);
 }
 
-PAGERUN_EXPORT struct mallinfo mallinfo() {
-  struct mallinfo2 wide = mallinfo2();
-  struct mallinfo info = {};
-  info.arena = static_cast<int>(wide.arena);
-  info.hblkhd = static_cast<int>(wide.hblkhd);
-  info.uordblks = static_cast<int>(wide.uordblks);
-  info.fordblks = static_cast<int>(wide.fordblks);
-  info.keepcost = static_cast<int>(wide.keepcost);
-  return info;
+// Names under which glibc shows the same functions: a block from one must go back through any other.
+extern "C" {
+#pragma GCC visibility push(default)
+[[gnu::alias("malloc"), gnu::copy(malloc)]] void* __libc_malloc(size_t);
+[[gnu::alias("calloc"), gnu::copy(calloc)]] void* __libc_calloc(size_t, size_t);
+[[gnu::alias("realloc"), gnu::copy(realloc)]] void* __libc_realloc(void*, size_t);
+[[gnu::alias("free"), gnu::copy(free)]] void __libc_free(void*);
+[[gnu::alias("free"), gnu::copy(free)]] void cfree(void*);
+[[gnu::alias("memalign"), gnu::copy(memalign)]] void* __libc_memalign(size_t, size_t);
+[[gnu::alias("valloc"), gnu::copy(valloc)]] void* __libc_valloc(size_t);
+[[gnu::alias("pvalloc"), gnu::copy(pvalloc)]] void* __libc_pvalloc(size_t);
+[[gnu::alias("posix_memalign"), gnu::copy(posix_memalign)]] int __posix_memalign(void**, size_t, size_t);
+#pragma GCC visibility pop
 }
-
-PAGERUN_EXPORT int malloc_info(int options, FILE* stream) {
-  if (options != 0) {
-    errno = EINVAL;
-    return -1;
-  }
-  SnapshotTotals totals = memory_totals();
-  fprintf(stream,
-          "<malloc version=\"1\">\n<total type=\"live\" count=\"%llu\" size=\"%llu\"/>\n<total type=\"mmap\" "
-          "count=\"0\" size=\"%llu\"/>\n"
-          "<system type=\"current\" size=\"%llu\"/>\n<aspace type=\"total\" size=\"%llu\"/>\n</malloc>\n",
-          static_cast<unsigned long long>(totals.live_blocks), static_cast<unsigned long long>(totals.live_bytes),
-          static_cast<unsigned long long>(totals.mapping_bytes),
-          static_cast<unsigned long long>(totals.committed_bytes),
-          static_cast<unsigned long long>(totals.reserved_bytes));
-  return 0;
-}
-
-PAGERUN_EXPORT void malloc_stats() { malloc_info(0, stderr); }

@@ -3,9 +3,15 @@ import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { root } from "./steps.js";
 
-/** Paths, relative to the root, of the C++ files whose name ends in one of `endings`, sorted. */
-export function cppFiles(endings: readonly string[] = [".cc", ".h"]): string[] {
-  return ["native", "test/native", "bench/native"]
+/** Folders of C++ in the house's own dialect, without exceptions. */
+const ours = ["native", "test/native", "bench/native"];
+
+/** Programs in the words of others, C among them: formatted, but not held to the dialect. */
+export const foreign = ["test/preload"];
+
+/** Paths, relative to the root, of the files in `folders` whose name ends in one of `endings`, sorted. */
+export function cppFiles(endings: readonly string[] = [".cc", ".h"], folders: readonly string[] = ours): string[] {
+  return folders
     .filter((folder) => existsSync(join(root, folder)))
     .flatMap((folder) =>
       readdirSync(join(root, folder), { recursive: true, encoding: "utf8" })

@@ -2,7 +2,7 @@
 import { spawnSync } from "node:child_process";
 import { chmodSync } from "node:fs";
 import { createRequire } from "node:module";
-import { cppFiles } from "./cpp-files.js";
+import { cppFiles, foreign } from "./cpp-files.js";
 import { root } from "./steps.js";
 import { isExecutable } from "./system-tools.js";
 
@@ -12,7 +12,7 @@ const { clangFormatPath } = require("clang-format-node") as { clangFormatPath: s
 if (!isExecutable(clangFormatPath)) chmodSync(clangFormatPath, 0o755);
 
 const writes = process.argv.includes("--write");
-const files = cppFiles();
+const files = [...cppFiles(), ...cppFiles([".c", ".cc", ".h"], foreign)];
 const mode = writes ? ["-i"] : ["--dry-run", "--Werror"];
 const { status } = spawnSync(clangFormatPath, [...mode, ...files], { cwd: root, stdio: "inherit" });
 if (status === 0) console.log(`${files.length} C++ files are formatted`);

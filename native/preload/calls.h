@@ -1,0 +1,57 @@
+// What malloc.cc and new_delete.cc share: the fast paths' ways out. Owns the declarations only.
+// Thread rule: every function from every thread; before main, too.
+#pragma once
+
+#include <cerrno>
+#include <cstddef>
+
+#include "../core/allocator_inline.h"
+
+#define PAGERUN_EXPORT extern "C" [[gnu::visibility("default")]]
+
+namespace pagerun {
+
+/// Null becomes errno ENOMEM; anything else leaves errno alone.
+inline void* with_errno(void* ptr) {
+  if (ptr == nullptr) errno = ENOMEM;
+  return ptr;
+}
+
+/// The block at the offset, which is not one that the fast path frees. Ends the program on misuse, under free's name.
+/// Takes the offset, so that the fast path need not keep the pointer beside it.
+void free_slow(size_t offset);
+
+/// The same for a free that says how many bytes it was asked for: at most what the block holds. `call` is named when it
+/// is not so.
+void free_sized_slow(size_t offset, size_t bytes, const char* call);
+
+/// The same when the block was also asked for at a multiple of `alignment` (0: not asked).
+void free_checked_aligned(void* ptr, size_t bytes, size_t alignment, const char* call);
+
+/// Whether malloc, as the program sees it, is this library's. Not so when the library was opened late, with dlopen.
+bool is_malloc_of_program();
+
+/// malloc's ways out of its fast path.
+struct ErrnoSlowPath {
+  static void* beyond(Arena* arena, size_t bytes);
+  static void* refill(Arena* arena, Bucket* bucket);
+};
+
+inline void free_checked(void* ptr) {
+  size_t offset = offset_of(ptr);
+  if (!deallocate_fast(offset)) [[unlikely]]
+    free_slow(offset);
+}
+
+/// Frees a block of at least `bytes` bytes.
+template <class Slow>
+inline void free_checked_sized(void* ptr, size_t bytes, Slow slow) {
+  Arena* arena = current_arena;
+  size_t offset = offset_of(ptr);
+  LocalBlock block;
+  if (!find_local(arena, offset, &block) || bytes > block.page->block_bytes) [[unlikely]]
+    return slow(offset, bytes);
+  free_local(arena, block);
+}
+
+}  // namespace pagerun
