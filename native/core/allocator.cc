@@ -116,6 +116,20 @@ Misuse free_in_bucket_page(const Place& place) {
   return Misuse::kNone;
 }
 
+// The block that starts at `ptr` in a bucket page of the primary region, by the arithmetic of find_local(): what a free
+// of another thread's block nearly always finds. False in every other case.
+bool find_start(const void* ptr, Place* place) {
+  size_t offset = offset_of(ptr);
+  if (offset >= load_shared(primary_committed_bytes)) return false;
+  PageHeader* page = load_shared(primary_headers) + offset / kPageBytes;
+  if (kind_of(page) != PageKind::kBucket || !is_settled(*page)) return false;
+  uint64_t product = offset % kPageBytes * page->reciprocal;
+  // Not the page's own limit: that is 0 while remote frees wait.
+  if (static_cast<uint32_t>(product) >= kStartLimits.of_class[page->size_class]) return false;
+  *place = {page, static_cast<uint32_t>(product >> 32)};
+  return !is_free_block(page, place->index);
+}
+
 // Moves a block: the new one is allocated first, so that a refusal leaves the old one as it was.
 Misuse move_block(void* ptr, size_t keep_bytes, size_t bytes, void** result) {
   void* moved = allocate(bytes);
@@ -193,6 +207,7 @@ void* allocate_beyond(Arena* arena, size_t bytes) {
 Misuse deallocate_slow(void* ptr) {
   if (ptr == nullptr) return Misuse::kNone;
   Place place;
+  if (find_start(ptr, &place)) return free_in_bucket_page(place);
   Block block;
   Misuse misuse = place_of(ptr, &place, &block);
   if (misuse != Misuse::kNone) return misuse;

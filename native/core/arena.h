@@ -77,9 +77,9 @@ struct Arena {
   uint64_t grown_since_purge;            // pages taken from memory that was not in use
   uint64_t page_count;                   // bucket pages owned
   alignas(kCacheLineBytes) std::atomic<PageHeader*> remote_pages;  // pages to drain, linked by remote_next
-  std::atomic<ArenaState> state;
-  Arena* next;            // of all arenas, for ever
-  Arena* next_abandoned;  // of the abandoned ones, under arenas_lock
+  alignas(kCacheLineBytes) std::atomic<ArenaState> state;          // read at every remote free, hardly ever written
+  Arena* next;                                                     // of all arenas, for ever
+  Arena* next_abandoned;                                           // of the abandoned ones, under arenas_lock
   Bucket buckets[kClassCount];
 };
 

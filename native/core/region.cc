@@ -6,6 +6,7 @@
 namespace pagerun {
 
 RegionTable region_table;
+std::atomic<size_t> huge_from_bytes{SIZE_MAX};
 uintptr_t primary_base = 0;
 size_t primary_committed_bytes = 0;
 PageHeader* primary_headers = nullptr;
@@ -14,10 +15,7 @@ namespace {
 
 constexpr int kPlacementTries = 8;
 constexpr size_t kLargestCommitStepBytes = 64 << 20;
-constexpr size_t kCommitShare = 8;  // a step commits this part of what is committed already
-// A page fault costs as much as hundreds of mallocs. From here on there is one for 2 MiB in place of one for 4 KiB; the
-// end of the last 2 MiB, which is in memory without being in use, is a small part of what is in use by then.
-constexpr size_t kHugeFromBytes = 16 << 20;
+constexpr size_t kCommitShare = 8;    // a step commits this part of what is committed already
 constexpr size_t kLimitedShare = 16;  // under a limit on address space a region takes this part of it
 
 constexpr size_t header_bytes(size_t bytes) { return bytes / kPageBytes * sizeof(PageHeader); }
@@ -87,10 +85,9 @@ bool Region::commit_to(size_t bytes) {
              os::commit(free_bitmaps + bitmap_bytes(from), bitmap_bytes(more)) &&
              os::commit(remote_bitmaps + bitmap_bytes(from), bitmap_bytes(more));
   if (!all) return false;
-  if (bytes > kHugeFromBytes) {
-    size_t huge_from = from > kHugeFromBytes ? from : kHugeFromBytes;
-    os::want_huge_pages(base + huge_from, bytes - huge_from);
-  }
+  size_t huge_from = huge_from_bytes.load(std::memory_order_relaxed);
+  if (huge_from < from) huge_from = from;
+  if (huge_from < bytes) os::want_huge_pages(base + huge_from, bytes - huge_from);
   committed_bytes.store(bytes, std::memory_order_release);
   if (this == &region_table.regions[0]) primary_publish(*this);
   return true;  // a part that was committed before the refusal is committed again next time
