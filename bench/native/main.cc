@@ -7,6 +7,7 @@
 #include "command_line.h"
 #include "convert.h"
 #include "die.h"
+#include "instructions.h"
 #include "replay.h"
 #include "workload.h"
 
@@ -21,6 +22,9 @@ constexpr const char* kUsage =
     "  whoami                                    print the file that malloc comes from\n"
     "  convert <raw file or directory> <trace> [--name text] [--command text] [--max-events n]\n"
     "                                            make a trace of a recording, of the largest one in a directory\n"
+    "  instructions                              run the operations whose instructions are counted, print them as "
+    "JSON\n"
+    "  compiler                                  print the compiler that made this program\n"
     "  info <trace>                              check a trace, print one JSON line about it\n";
 
 int refuse_usage() {
@@ -90,13 +94,31 @@ int main_info(int count, char** arguments) {
   return 0;
 }
 
+int main_instructions(int count, char** arguments) {
+  if (!command_line_read(count, arguments, nullptr, 0, nullptr, 0)) return refuse_usage();
+  run_operations();
+  return 0;
+}
+
+int main_compiler(int count, char** arguments) {
+  if (!command_line_read(count, arguments, nullptr, 0, nullptr, 0)) return refuse_usage();
+  puts(compiler_version());
+  return 0;
+}
+
 struct Command {
   const char* name;
   int (*main)(int, char**);
 };
 
-constexpr Command kCommands[] = {{"replay", main_replay}, {"run", main_run},         {"list", main_list},
-                                 {"whoami", main_whoami}, {"convert", main_convert}, {"info", main_info}};
+constexpr Command kCommands[] = {{"replay", main_replay},
+                                 {"run", main_run},
+                                 {"list", main_list},
+                                 {"whoami", main_whoami},
+                                 {"convert", main_convert},
+                                 {"info", main_info},
+                                 {"instructions", main_instructions},
+                                 {"compiler", main_compiler}};
 
 }  // namespace
 

@@ -4,7 +4,7 @@ import { accessSync, constants } from "node:fs";
 import { delimiter, join } from "node:path";
 
 /** Program, and the Debian package that brings it. */
-const packages = { cmake: "cmake", "clang-tidy": "clang-tidy" };
+const packages = { cmake: "cmake", "clang-tidy": "clang-tidy", valgrind: "valgrind" };
 export type SystemTool = keyof typeof packages;
 
 /** The path of a program that is in PATH, or undefined. */
