@@ -15,9 +15,6 @@ namespace {
 constexpr uint32_t kMaxRunPages = 512;  // larger blocks get a mapping of their own
 constexpr size_t kMaxRunBytes = kMaxRunPages * kPageBytes;
 
-// A shrink by less than this part of the block stays where it is.
-constexpr size_t kShrinkShare = 2;
-
 // Where a pointer leads: the head of its page and, in a bucket page, the number of its block.
 struct Place {
   PageHeader* page;
@@ -142,10 +139,6 @@ Misuse move_block(void* ptr, size_t keep_bytes, size_t bytes, void** result) {
     deallocate(moved);  // another thread has freed the old block meanwhile
   }
   return misuse;
-}
-
-bool stays_in_block(size_t usable_bytes, size_t bytes) {
-  return bytes <= usable_bytes && bytes >= usable_bytes / kShrinkShare;
 }
 
 Misuse reallocate_run(PageHeader* run, const Block& block, size_t bytes, void** result) {

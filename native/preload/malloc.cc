@@ -66,6 +66,18 @@ void free_sized_otherwise(size_t offset, size_t bytes) { free_sized_slow(offset,
   if (misuse != Misuse::kNone) stop(misuse, "free", ptr);
 }
 
+[[gnu::noinline]] void* realloc_slow(void* ptr, size_t bytes) {
+  if (ptr == nullptr) return malloc(bytes);
+  if (bytes == 0) {
+    free(ptr);
+    return nullptr;
+  }
+  void* result = nullptr;
+  Misuse misuse = reallocate(ptr, bytes, &result);
+  if (misuse != Misuse::kNone) stop(misuse, "realloc", ptr);
+  return with_errno(result);
+}
+
 [[gnu::noinline]] void free_sized_slow(size_t offset, size_t bytes, const char* call) {
   void* ptr = ptr_at(offset);
   if (ptr == nullptr) return;
@@ -98,15 +110,9 @@ PAGERUN_EXPORT void free(void* ptr) { free_checked(ptr); }
 PAGERUN_EXPORT void* calloc(size_t count, size_t bytes) { return with_errno(allocate_zeroed(count, bytes)); }
 
 PAGERUN_EXPORT void* realloc(void* ptr, size_t bytes) {
-  if (ptr == nullptr) return malloc(bytes);
-  if (bytes == 0) {
-    free(ptr);
-    return nullptr;
-  }
-  void* result = nullptr;
-  Misuse misuse = reallocate(ptr, bytes, &result);
-  if (misuse != Misuse::kNone) stop(misuse, "realloc", ptr);
-  return with_errno(result);
+  LocalBlock block;
+  if (find_local(current_arena, offset_of(ptr), &block) && stays_in_block(block.page->block_bytes, bytes)) return ptr;
+  return realloc_slow(ptr, bytes);
 }
 
 PAGERUN_EXPORT void* reallocarray(void* ptr, size_t count, size_t bytes) {
