@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url";
 import { Comparison } from "./comparison.js";
 import { findPreloadContenders, type Missing, type PreloadContender, provePreload } from "./contenders.js";
 import { kPackages, scriptVersion } from "./js/contenders.js";
-import { describeMachine, formatMachine } from "./machine.js";
+import { describeLoad, describeMachine, formatMachine } from "./machine.js";
 import { isWanted, kHelp, kScriptNames, type Options, parseOptions, type ScriptName, UsageError } from "./options.js";
 import { isTraceWanted, type NativeBench, type Plan, planCore, planScripts, planTraces, Selection } from "./plan.js";
 import { formatClock, Progress } from "./progress.js";
@@ -88,8 +88,10 @@ function describeSetting(setting: Setting): string[] {
   );
   const scriptVersions = scripts.map((name) => `  ${name}  ${scriptVersion(name)}`);
   const stale = findStaleSource();
+  const busy = describeLoad();
   return [
     ...(stale ? [`WARNING: ${stale} is newer than the build; npm run build takes it in`] : []),
+    ...(busy ? [busy] : []),
     formatMachine(describeMachine()),
     "contenders by preload:",
     ...versions,

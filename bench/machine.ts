@@ -1,7 +1,7 @@
 // Owns the description of the machine and of the versions that a comparison ran on.
 // Does not own the versions of the contenders by preload (contenders.ts). Reads only.
 import { readFileSync } from "node:fs";
-import { cpus, release, totalmem } from "node:os";
+import { cpus, loadavg, release, totalmem } from "node:os";
 
 export interface Machine {
   processor: string;
@@ -33,6 +33,16 @@ export function describeMachine(): Machine {
     node: process.version,
     v8: process.versions.v8,
   };
+}
+
+/** Running programs for each core from which on they are in the way. */
+const kBusyShare = 0.5;
+
+/** A sentence about what else runs on the machine, where that will be in the figures. `load` is the mean of a minute. */
+export function describeLoad(load: number = loadavg()[0] ?? 0, cores: number = cpus().length): string | undefined {
+  if (load <= cores * kBusyShare) return undefined;
+  const programs = load.toFixed(1);
+  return `WARNING: the machine is busy: ${programs} programs run on its ${cores} cores; the workloads of several threads will vary`;
 }
 
 /** The machine in one line. */

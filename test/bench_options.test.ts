@@ -1,6 +1,7 @@
 // The command lines of the bench and of its recorder, and what of the machine is read by text.
 import { describe, expect, test } from "vitest";
 import { findPeer, findPreloadContenders, isProvidedBy, kPeers, parseLoaderList } from "../bench/contenders.js";
+import { describeLoad } from "../bench/machine.js";
 import { isWanted, parseOptions, UsageError } from "../bench/options.js";
 import { parseRecordOptions } from "../bench/record-options.js";
 
@@ -133,5 +134,12 @@ describe("contenders by preload", () => {
     expect(isProvidedBy("/lib/x86_64-linux-gnu/libc-2.31.so", libc)).toBe(true);
     expect(isProvidedBy("/lib/libcmalloc.so", libc)).toBe(false);
     expect(isProvidedBy("/lib/libjemalloc.so.2", libc)).toBe(false);
+  });
+});
+
+describe("the machine", () => {
+  test("is called busy when programs run on half of its cores", () => {
+    expect(describeLoad(1, 2)).toBeUndefined();
+    expect(describeLoad(9.25, 2)).toMatch(/9\.3 programs run on its 2 cores/);
   });
 });

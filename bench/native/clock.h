@@ -1,4 +1,4 @@
-// The two clocks of the bench: seconds for whole runs, ticks for single operations.
+// The clocks of the bench: seconds for whole runs, ticks for single operations.
 // Owns the choice of the tick counter. Does not convert ticks (latency.h does). Thread rule: any thread.
 #pragma once
 
@@ -11,11 +11,16 @@
 
 namespace pagerun::bench {
 
-inline double seconds_now() {
+inline double seconds_of(clockid_t clock) {
   timespec now = {};
-  clock_gettime(CLOCK_MONOTONIC, &now);
+  clock_gettime(clock, &now);
   return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) * 1e-9;
 }
+
+inline double seconds_now() { return seconds_of(CLOCK_MONOTONIC); }
+
+/// What all threads of the process have worked, in their own code and in the kernel's.
+inline double worked_seconds_now() { return seconds_of(CLOCK_PROCESS_CPUTIME_ID); }
 
 #if defined(__x86_64__)
 

@@ -182,14 +182,14 @@ void replay_all(ReplayPlan* plan, Run* run, uint64_t passes) {
 
 void replay(const char* path, uint64_t passes, bool samples_latency) {
   ReplayPlan plan(path);
-  Run run(plan.events(), samples_latency);
+  Run run(plan.events(), plan.threads(), samples_latency);
   if (samples_latency) {
     replay_all<SampleProbe>(&plan, &run, passes);
   } else {
     replay_all<NoProbe>(&plan, &run, passes);
   }
   run.read_rest();
-  run.print(plan.name(), plan.threads());
+  run.print(plan.name());
 }
 
 }  // namespace pagerun::bench

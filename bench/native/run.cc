@@ -7,8 +7,8 @@
 
 namespace pagerun::bench {
 
-Run::Run(uint64_t operations, bool samples_latency)
-    : wanted_operations_(operations), histogram_(samples_latency ? 1 : 0) {
+Run::Run(uint64_t operations, uint32_t threads, bool samples_latency)
+    : wanted_operations_(operations), threads_(threads), histogram_(samples_latency ? 1 : 0) {
   if (samples_latency) empty_sample_ticks();
 }
 
@@ -16,9 +16,11 @@ void Run::start_clock() {
   lock_count_.start();
   started_ticks_ = ticks_now();
   started_ = seconds_now();
+  worked_from_ = worked_seconds_now();
 }
 
 void Run::stop_clock() {
+  worked_seconds_ += worked_seconds_now() - worked_from_;
   seconds_ += seconds_now() - started_;
   ticks_ += ticks_now() - started_ticks_;
   lock_count_.stop();
@@ -43,7 +45,7 @@ double Run::nanoseconds(double quantile_ticks) const {
   return ticks_ == 0 ? 0 : quantile_ticks * seconds_ * 1e9 / static_cast<double>(ticks_);
 }
 
-void Run::print(const char* name, uint32_t threads) const {
+void Run::print(const char* name) const {
   struct Quantile {
     const char* key;
     double share;
@@ -52,8 +54,8 @@ void Run::print(const char* name, uint32_t threads) const {
   json.open('{');
   json.text("workload", name);
   json.number("ops", operations_);
-  json.decimal("time", seconds_, 9);
-  json.decimal("ns_per_op", operations_ == 0 ? 0 : seconds_ * 1e9 / static_cast<double>(operations_), 3);
+  json.decimal("time", time(), 9);
+  json.decimal("ns_per_op", operations_ == 0 ? 0 : time() * 1e9 / static_cast<double>(operations_), 3);
   for (Quantile quantile : {Quantile{"p50_ns", 0.5}, Quantile{"p99_ns", 0.99}, Quantile{"p999_ns", 0.999}}) {
     if (histogram_.size() == 0) {
       json.null(quantile.key);
@@ -69,7 +71,7 @@ void Run::print(const char* name, uint32_t threads) const {
   }
   json.number("peak_rss", peak_bytes_);
   json.number("rest_rss", rest_bytes_);
-  json.number("threads", threads);
+  json.number("threads", threads_);
   json.close('}');
   puts("");
 }

@@ -14,9 +14,9 @@ namespace pagerun::bench {
 
 class Run {
  public:
-  /// `operations`: how many mallocs, frees, ... a workload is to make, about. `samples_latency`: the probes will time
-  /// some.
-  Run(uint64_t operations, bool samples_latency);
+  /// `operations`: how many mallocs, frees, ... a workload is to make, about. `threads`: how many make them.
+  /// `samples_latency`: the probes will time some.
+  Run(uint64_t operations, uint32_t threads, bool samples_latency);
 
   /// How many rounds of `operations_of_round` make up the run; at least one.
   uint64_t rounds(uint64_t operations_of_round) const {
@@ -27,7 +27,9 @@ class Run {
   /// Begins the memory reading. Tables of the bench may be made before and after; they do not count.
   void start_memory() { memory_.start(); }
 
-  /// The part between these two is what `time` means; it may be several parts.
+  /// The part between these two is what `time` means; it may be several parts. One thread has no reason to wait: its
+  /// time is what the process has worked, so that it does not depend on what else the machine does. That of several
+  /// threads is the time that has passed.
   void start_clock();
   void stop_clock();
 
@@ -44,13 +46,16 @@ class Run {
   uint64_t sum() const { return sum_; }
 
   /// Prints the JSON line that the orchestrator reads.
-  void print(const char* name, uint32_t threads) const;
+  void print(const char* name) const;
 
  private:
   void add_counts(uint64_t operations, uint64_t sum, const Histogram* histogram);
   double nanoseconds(double quantile_ticks) const;
 
+  double time() const { return threads_ == 1 ? worked_seconds_ : seconds_; }
+
   const uint64_t wanted_operations_;
+  const uint32_t threads_;
   MemoryReading memory_;
   MappedArray<Histogram> histogram_;  // one, or none
   pthread_mutex_t lock_ = {};
@@ -58,6 +63,8 @@ class Run {
   uint64_t sum_ = 0;
   double started_ = 0;
   double seconds_ = 0;
+  double worked_from_ = 0;
+  double worked_seconds_ = 0;
   uint64_t started_ticks_ = 0;
   uint64_t ticks_ = 0;
   LockCount lock_count_;

@@ -35,10 +35,10 @@ const Workload* find_workload(const char* name) {
 bool run_workload(const char* name, uint64_t operations, bool samples_latency) {
   const Workload* workload = find_workload(name);
   if (workload == nullptr) return false;
-  Run run(operations == 0 ? workload->default_operations : operations, samples_latency);
+  Run run(operations == 0 ? workload->default_operations : operations, workload->threads, samples_latency);
   (samples_latency ? workload->run_sampled : workload->run)(&run);
   run.read_rest();
-  run.print(workload->name, workload->threads);
+  run.print(workload->name);
   return true;
 }
 

@@ -38,10 +38,14 @@ uint64_t hash_of(const char* text, uint32_t size) {
   return hash;
 }
 
+struct Place {
+  Entry* first;
+};
+
 template <class Probe>
 class Store {
  public:
-  Store(Worker<Probe>* worker, MappedArray<Entry*>* table) : worker_(worker), table_(table) {}
+  Store(Worker<Probe>* worker, MappedArray<Place>* table) : worker_(worker), table_(table) {}
 
   /// Replaces the value, or makes the entry.
   void set(uint64_t number, uint64_t bytes) {
@@ -78,15 +82,15 @@ class Store {
   }
 
   void clear() {
-    for (Entry*& first : *table_) {
-      while (first != nullptr) release_first(&first);
+    for (Place& place : *table_) {
+      while (place.first != nullptr) release_first(&place.first);
     }
   }
 
  private:
   Entry** find(uint64_t number) {
     key_bytes_ = write_key(number, key_);
-    Entry** place = &(*table_)[hash_of(key_, key_bytes_) % kTablePlaces];
+    Entry** place = &(*table_)[hash_of(key_, key_bytes_) % kTablePlaces].first;
     while (*place != nullptr) {
       if ((*place)->key_bytes == key_bytes_ && memcmp((*place)->key, key_, key_bytes_) == 0) break;
       place = &(*place)->next;
@@ -118,7 +122,7 @@ class Store {
   }
 
   Worker<Probe>* worker_;
-  MappedArray<Entry*>* table_;
+  MappedArray<Place>* table_;
   char key_[kKeyBytes] = {};
   uint32_t key_bytes_ = 0;
 };
@@ -132,7 +136,7 @@ uint64_t pick_key(Random* random) {
 
 template <class Probe>
 void serve(Run* run) {
-  MappedArray<Entry*> table(kTablePlaces);
+  MappedArray<Place> table(kTablePlaces);
   Worker<Probe> worker(run);
   Store<Probe> store(&worker, &table);
   Random random(37);

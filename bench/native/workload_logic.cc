@@ -74,7 +74,7 @@ class Minimiser {
     *cube = {ones, zeros, literals};
     if (cover->count == cover->capacity) {
       cover->capacity = cover->capacity == 0 ? kFirstCapacity : 2 * cover->capacity;
-      cover->cubes = static_cast<Cube**>(worker_->heap.reallocate(cover->cubes, cover->capacity * sizeof(Cube*)));
+      cover->cubes = static_cast<Cube**>(worker_->heap.reallocate(cover->cubes, cover->capacity * sizeof(void*)));
     }
     cover->cubes[cover->count++] = cube;
   }
