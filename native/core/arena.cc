@@ -18,7 +18,7 @@ namespace {
 constexpr size_t kArenaBatch = 4;  // arenas that one mapping holds
 constexpr uint32_t kWrongTrimsInARow = 32;
 constexpr uint64_t kGrowthLeastPages = 8;
-constexpr uint64_t kGrowthShare = 4;
+constexpr uint64_t kGrowthShare = 8;
 
 // A page fault costs as much as hundreds of mallocs, and a huge page is one in place of 512. What it brings into memory
 // without need is a small part of a heap of this size.
