@@ -2,7 +2,7 @@
 // Does not own the order of trials (schedule.ts) and measures nothing that counts.
 import { execFileSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
-import { calibrateWork } from "./calibrate.js";
+import { calibrateWork, roundToPowerOfTwo } from "./calibrate.js";
 import { type PreloadContender, preloadEnvironment } from "./contenders.js";
 import { kRemoteFree } from "./js/remote-free.js";
 import { canDo, kScriptWorkloads } from "./js/workloads.js";
@@ -57,18 +57,20 @@ interface NativeWorkload {
   question: string;
   threads: number;
   source: string;
+  /** Calls that take glibc a third to one second, on a machine of today. */
+  operations: number;
 }
 
 /** Events that a replay from JavaScript makes at least, by as many passes as that takes. */
 const kScriptReplayEvents = 400_000;
 /** Most steps of a latency trial: the 99.9th percentile needs no more. */
 const kLatencySteps = 100_000;
-/** Where the search for the length of a synthetic trial starts. */
-const kFirstOperations = 1024;
+/** Part of a workload's own number of operations where the search for the length of its trial starts. */
+const kFirstShare = 1 / 8;
 /** Part of the steps that a quick trial makes. */
 const kQuickShare = 0.25;
 
-/** What a C++ trial is told to do, and how often: `first` is a count that is surely short. */
+/** What a C++ trial is told to do, and how often: `first` is a count to begin with. */
 interface NativeTask {
   suite: Suite;
   workload: string;
@@ -108,8 +110,9 @@ export async function planCore(bench: NativeBench, selection: Selection): Promis
   const all = JSON.parse(execFileSync(bench.program, ["list"], { encoding: "utf8" })) as NativeWorkload[];
   const listed = all.filter(({ name }) => selection.has(name));
   const jobs: Job[] = [];
-  for (const { name } of listed) {
-    const task = { workload: name, args: ["run", name], countFlag: "--ops", first: kFirstOperations };
+  for (const { name, operations } of listed) {
+    const first = roundToPowerOfTwo(operations * kFirstShare);
+    const task = { workload: name, args: ["run", name], countFlag: "--ops", first };
     jobs.push(...(await nativeJobs(bench, { suite: "core", ...task })));
   }
   const workloads = listed.map(({ name, question, source }) => ({

@@ -70,7 +70,7 @@ void grow_trees(Run* run) {
 
 constexpr Workload kWorkloads[] = {
     {"binary-trees", "What do trees of small nodes cost, built from the leaves up, walked once and freed?", 1,
-     "Ellis, Kovac and Boehm, GCBench, 1997", 20'000'000, grow_trees<NoProbe>, grow_trees<SampleProbe>},
+     "Ellis, Kovac and Boehm, GCBench, 1997", 80'000'000, grow_trees<NoProbe>, grow_trees<SampleProbe>},
 };
 
 }  // namespace

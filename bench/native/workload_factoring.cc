@@ -267,7 +267,7 @@ void factor_numbers(Run* run) {
 constexpr Workload kWorkloads[] = {
     {"factoring", "What does memory cost a program that computes with big numbers, each of them a small block?", 1,
      "Morrison and Brillhart, A Method of Factoring, 1975; as cfrac in Grunwald, Zorn and Henderson, PLDI 1993",
-     10'000'000, factor_numbers<NoProbe>, factor_numbers<SampleProbe>},
+     40'000'000, factor_numbers<NoProbe>, factor_numbers<SampleProbe>},
 };
 
 }  // namespace

@@ -45,7 +45,7 @@ constexpr Workload kWorkloads[] = {
     {"large-runs", "What do blocks of 64 KiB to 8 MiB cost, the page faults of their memory included?", 1,
      "this project", 10'000, churn_runs<NoProbe>, churn_runs<SampleProbe>},
     {"huge-blocks", "What do blocks of 5 to 25 MiB cost, the page faults of their memory included?", 1,
-     "Leijen, mimalloc-bench, 2019 (malloc-large)", 300, churn_huge<NoProbe>, churn_huge<SampleProbe>},
+     "Leijen, mimalloc-bench, 2019 (malloc-large)", 600, churn_huge<NoProbe>, churn_huge<SampleProbe>},
 };
 
 }  // namespace
