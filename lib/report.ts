@@ -26,7 +26,7 @@ export interface MemoryStats {
 /**
  * Tells how much memory the heap holds and how much of it is in use.
  *
- * Cost: O(pages of 64 KiB), under the heap's lock. Any thread.
+ * Cost: O(pages of 32 KiB), under the heap's lock. Any thread.
  *
  * @returns plain numbers, of one moment.
  * @example
@@ -95,7 +95,7 @@ export interface PageSnapshot {
   /** Index of the block size; undefined for runs. */
   readonly sizeClass: number | undefined;
   readonly blockBytes: number;
-  /** Length in pages of 64 KiB. */
+  /** Length in pages of 32 KiB. */
   readonly pages: number;
   /** Number of blocks. */
   readonly capacity: number;
@@ -110,7 +110,7 @@ export interface PageSnapshot {
 /** A run of free pages. */
 export interface RunSnapshot {
   readonly address: bigint;
-  /** Length in pages of 64 KiB. */
+  /** Length in pages of 32 KiB. */
   readonly pages: number;
   /** True when its content may still be in memory. */
   readonly dirty: boolean;
@@ -146,7 +146,7 @@ const arenaStates = ["idle", "active", "abandoned"] as const;
  * import { free, malloc, snapshot } from "pagerun";
  *
  * const ptr = malloc(24);
- * const page = snapshot().pages.find(({ address, pages }) => ptr >= address && ptr < address + BigInt(pages * 65536));
+ * const page = snapshot().pages.find(({ address, pages }) => ptr >= address && ptr < address + BigInt(pages * 32768));
  * console.assert(page?.kind === "bucket" && page.blockBytes >= 24);
  * free(ptr);
  * ```

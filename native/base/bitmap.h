@@ -20,6 +20,7 @@ constexpr uint32_t word_of(uint32_t bit) { return bit / kWordBits; }
 /// The byte offset of the word that holds bit `bit`: where a word is found both ways, an offset saves an instruction.
 constexpr size_t offset_of_word(uint64_t bit) { return bit / kBitsPerByte & ~(sizeof(uint64_t) - 1); }
 
+// NOLINTNEXTLINE(readability-non-const-parameter): what it returns is written to
 inline uint64_t& word_at(uint64_t* words, size_t offset) {
   return *reinterpret_cast<uint64_t*>(reinterpret_cast<char*>(words) + offset);
 }

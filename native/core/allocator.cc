@@ -12,8 +12,8 @@ namespace pagerun {
 
 namespace {
 
-constexpr uint32_t kMaxRunPages = 512;  // larger blocks get a mapping of their own
-constexpr size_t kMaxRunBytes = kMaxRunPages * kPageBytes;
+constexpr size_t kMaxRunBytes = 32 << 20;  // larger blocks get a mapping of their own
+constexpr uint32_t kMaxRunPages = kMaxRunBytes / kPageBytes;
 
 // Where a pointer leads: the head of its page and, in a bucket page, the number of its block.
 struct Place {

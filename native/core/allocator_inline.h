@@ -45,7 +45,7 @@ struct LocalBlock {
   uint64_t freed_word;  // and that word as it is once the block is free
 };
 
-/// True when the offset's address is a live block of `arena`, the calling thread's own, that starts in the first 64 KiB
+/// True when the offset's address is a live block of `arena`, the calling thread's own, that starts in the first page
 /// of its bucket page; false in every other case: null, another arena's page, runs, mappings, misuse.
 inline bool find_local(Arena* arena, size_t offset, LocalBlock* block) {
   if (offset >= load_shared(primary_committed_bytes)) [[unlikely]]

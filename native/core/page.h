@@ -21,7 +21,7 @@
 
 namespace pagerun {
 
-constexpr size_t kPageBytes = 64 << 10;
+constexpr size_t kPageBytes = 32 << 10;
 constexpr uint32_t kMaxBlocks = 4096;  // of a page; a page of tiny blocks uses no more, and never touches its rest
 constexpr uint32_t kLeastBlocks = 2;   // so that the largest class still fits one page
 constexpr uint32_t kBitmapWords = kMaxBlocks / kWordBits;
@@ -89,7 +89,7 @@ constexpr uint32_t kNeverNotify = 1u << 31;  // no block count reaches it
 // Division by multiplication. With r = reciprocal_of(d) = (2^32 + e) / d, 0 < e <= d, an offset q d + s gives
 // (q d + s) r = 2^32 q + q e + s r: the quotient is the upper half as long as q e + s r < 2^32, and the lower half is q
 // e at a block's start and at least r elsewhere. So one comparison of the lower half with n e tells the starts of the
-// blocks 0 .. n-1 from every other offset, as long as n e <= r. Both hold in the first page (offset < 2^16, d <= 2^15).
+// blocks 0 .. n-1 from every other offset, as long as n e <= r. Both hold in the first page (offset < 2^15, d <= 2^14).
 // After D. Lemire, O. Kaser, N. Kurz, "Faster remainder by direct computation" (2019),
 // https://arxiv.org/abs/1902.01961.
 constexpr uint64_t reciprocal_of(uint32_t block_bytes) { return (1ull << 32) / block_bytes + 1; }
@@ -98,7 +98,7 @@ constexpr uint32_t block_index(uint64_t reciprocal, uint32_t offset) {
   return static_cast<uint32_t>(offset * reciprocal >> 32);
 }
 
-/// n e for the n blocks of a page that start in its first 64 KiB.
+/// n e for the n blocks of a page that start in its first kPageBytes.
 constexpr uint32_t start_limit_of(uint32_t block_bytes, uint32_t capacity) {
   uint64_t excess = reciprocal_of(block_bytes) * block_bytes - (1ull << 32);
   uint64_t starts = divide_up(kPageBytes, block_bytes);

@@ -22,7 +22,7 @@ struct PageRecord {
   uint32_t kind;     // PageKind: 1 bucket, 3 run in use
   uint32_t size_class;
   uint64_t block_bytes;
-  uint32_t pages;        // length in pages of 64 KiB
+  uint32_t pages;        // length in pages of kPageBytes
   uint32_t capacity;     // blocks
   uint32_t used;         // blocks handed out: popcount of the bitmap, remote frees that are not drained yet included
   uint32_t remote;       // of these, freed by other threads and not yet drained

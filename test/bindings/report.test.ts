@@ -17,7 +17,7 @@ import { kinds, megabyte, verifyAfterEach } from "../support/heap.js";
 
 verifyAfterEach();
 
-const pageBytes = 65_536;
+const pageBytes = 32_768;
 
 function popcount(words: BigUint64Array): number {
   return words.reduce((sum, word) => sum + word.toString(2).replaceAll("0", "").length, 0);

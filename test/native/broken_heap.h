@@ -19,7 +19,7 @@ struct Heap {
   void* mapping;
 };
 
-constexpr size_t kSmallBytes = 64, kInsideBytes = 1024, kMiddleBytes = 28000;
+constexpr size_t kSmallBytes = 64, kInsideBytes = 1024, kMiddleBytes = kMaxBlockBytes - 2000;
 
 inline PageHeader* header_of(const void* ptr) { return region_of(ptr)->header_of(ptr); }
 

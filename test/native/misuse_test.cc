@@ -130,8 +130,8 @@ TEST("interior pointers are refused: by one, by a word, by sixteen, in the middl
 }
 
 TEST("every address of a small, a middle and a tiny page but the starts is refused") {
-  for (size_t bytes :
-       {size_t{4}, size_t{12}, size_t{24}, size_t{80}, size_t{144}, size_t{2304}, size_t{9216}, size_t{28672}}) {
+  for (size_t bytes : {size_t{4}, size_t{12}, size_t{24}, size_t{80}, size_t{144}, size_t{2304}, size_t{9216},
+                       kMaxBlockBytes - 2048}) {
     uint32_t size_class = class_of(bytes, 4);
     std::vector<void*> blocks;
     for (uint32_t i = 0; i < class_capacity(size_class); i++) blocks.push_back(allocate_aligned(4, bytes));
@@ -287,8 +287,8 @@ TEST("a pointer into a free run is a double free, anywhere in it, also after mer
   expect_interior(c, 2 * kPageBytes);
   for (size_t offset = 3 * kPageBytes; offset < 10 * kPageBytes; offset += kPageBytes / 2)
     expect_refused(a + offset, Misuse::kDoubleFree);
-  EXPECT_EQ(resized(c, kPageBytes), static_cast<void*>(c));
-  expect_refused(c + kPageBytes, Misuse::kDoubleFree);
+  EXPECT_EQ(resized(c, 2 * kPageBytes), static_cast<void*>(c));
+  expect_refused(c + 2 * kPageBytes, Misuse::kDoubleFree);
   expect_refused(c + 2 * kPageBytes + 5, Misuse::kDoubleFree);
   EXPECT_EQ(deallocate(c), Misuse::kNone);
   EXPECT_EQ(deallocate(wall), Misuse::kNone);

@@ -71,8 +71,8 @@ TEST("what a shrink gives back is not taken for zero memory") {
   for (size_t pages = 4; pages < 40; pages += 5) {
     auto* block = static_cast<char*>(allocate(pages * kPageBytes));
     memset(block, 0x77, pages * kPageBytes);
-    EXPECT_EQ(resized(block, kPageBytes), static_cast<void*>(block));
-    size_t rest_bytes = (pages - 1) * kPageBytes;
+    EXPECT_EQ(resized(block, 2 * kPageBytes), static_cast<void*>(block));
+    size_t rest_bytes = (pages - 2) * kPageBytes;
     void* rest = allocate_zeroed(1, rest_bytes);
     EXPECT(is_zero(rest, rest_bytes));
     EXPECT_EQ(deallocate(rest), Misuse::kNone);

@@ -33,7 +33,7 @@ const Corruption kOfBucketPages[] = {
      }},
     {"a bit inside the header flips", "used == popcount(used bitmap)",
      [](Heap& heap) -> const void* {
-       heap.inside->inline_free_bits[0] ^= 1ull << 40;
+       heap.inside->inline_free_bits[0] ^= 1ull << 20;
        return heap.inside;
      }},
     {"a free bit beyond the last block", "no free bit beyond capacity",

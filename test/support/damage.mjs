@@ -5,10 +5,10 @@ import koffi from "koffi";
 import { malloc, snapshot, verify } from "pagerun";
 
 const ptr = malloc(3000);
-const page = snapshot().pages.find(({ address, pages }) => ptr >= address && ptr < address + BigInt(pages * 65_536));
+const page = snapshot().pages.find(({ address, pages }) => ptr >= address && ptr < address + BigInt(pages * 32_768));
 const memory = openSync("/proc/self/mem", "r");
 const largestBytes = 64 * 1024 * 1024;
-const step = 65_536;
+const step = 32_768;
 
 function* writableRanges() {
   for (const line of readFileSync("/proc/self/maps", "utf8").trim().split("\n")) {
@@ -45,7 +45,7 @@ function writeWord(place, value) {
 
 const found = [];
 for (const place of placesOf(page.address)) {
-  writeWord(place, page.address + 65_536n);
+  writeWord(place, page.address + 32_768n);
   const verdict = verify();
   writeWord(place, page.address);
   if (!verdict.ok) found.push({ ...verdict, address: String(verdict.address) });
