@@ -50,7 +50,7 @@
           'product_name': 'recorder',
           'product_dir': '<(PRODUCT_DIR)',
           'sources': ['<!@(<(pick) recorder)'],
-          'cflags_cc': ['<!@(<(pick) preload_flags)'],
+          'cflags_cc': ['<!@(<(pick) preload_flags recorder_flags)'],
         },
       ],
     }],

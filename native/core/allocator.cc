@@ -86,7 +86,7 @@ void* allocate_large(size_t bytes, size_t alignment, bool* is_zero) {
   size_t pages = divide_up(bytes, kPageBytes);
   if (pages + align_pages - 1 <= kMaxRunPages) {
     PageHeader* run = align_pages == 1
-                          ? arena_take_run(current_arena, static_cast<uint32_t>(pages))
+                          ? arena_take_run(arena_now(), static_cast<uint32_t>(pages))
                           : run_list.take(static_cast<uint32_t>(pages), static_cast<uint32_t>(align_pages));
     if (run != nullptr) {
       *is_zero = run->run_dirty == 0;
@@ -100,7 +100,7 @@ void* allocate_large(size_t bytes, size_t alignment, bool* is_zero) {
 Misuse free_in_bucket_page(const Place& place) {
   for (;;) {
     Arena* owner = owner_of(*place.page);
-    Arena* mine = current_arena;
+    Arena* mine = arena_now();
     if (owner == mine) break;
     bool is_abandoned = owner != nullptr && owner->state.load(std::memory_order_relaxed) == ArenaState::kAbandoned;
     bool can_adopt = is_abandoned && mine != &empty_arena && mine != &ended_arena;
@@ -109,7 +109,7 @@ Misuse free_in_bucket_page(const Place& place) {
   size_t offset = offset_of_word(place.index);
   uint64_t& word = word_at(place.page->free_bits, offset);
   store_owned(word, word | mask_of(place.index));
-  page_count_free(current_arena, place.page, offset);
+  page_count_free(arena_now(), place.page, offset);
   return Misuse::kNone;
 }
 
@@ -187,9 +187,11 @@ void* allocate_refill(Arena* arena, Bucket* bucket) {
   return bucket_take_slow(arena, bucket);
 }
 
-void* allocate_beyond(Arena* arena, size_t bytes) {
+void* allocate_beyond(size_t bytes) {
   if (bytes <= kMaxBlockBytes) {
-    Bucket* bucket = bucket_at(arena, stepped_class_of(bytes));
+    if (load_shared(direct_end) == 0) arena_place_find();
+    Arena* arena = arena_now();
+    Bucket* bucket = bytes <= kMaxDirectBytes ? bucket_direct(arena, bytes) : bucket_at(arena, stepped_class_of(bytes));
     void* ptr = bucket_take_here(bucket);
     return ptr != nullptr ? ptr : allocate_refill(arena, bucket);
   }
@@ -225,7 +227,7 @@ void* allocate_zeroed(size_t count, size_t bytes) {
 void* allocate_aligned(size_t alignment, size_t bytes) {
   if (!is_power_of_two(alignment) || bytes > PTRDIFF_MAX) return nullptr;
   if (bytes <= kMaxBlockBytes && alignment <= kMaxBlockBytes) {
-    Arena* arena = current_arena;
+    Arena* arena = arena_now();
     Bucket* bucket = bucket_at(arena, class_of(bytes, alignment));
     void* ptr = bucket_take_here(bucket);
     return ptr != nullptr ? ptr : allocate_refill(arena, bucket);
@@ -237,7 +239,7 @@ void* allocate_aligned(size_t alignment, size_t bytes) {
 Misuse reallocate(void* ptr, size_t bytes, void** result) {
   *result = nullptr;
   LocalBlock block;
-  if (!find_local(current_arena, offset_of(ptr), &block)) return reallocate_slow(ptr, bytes, result);
+  if (!find_local(arena_now(), offset_of(ptr), &block)) return reallocate_slow(ptr, bytes, result);
   size_t usable_bytes = block.page->block_bytes;
   if (!stays_in_block(usable_bytes, bytes)) return move_block(ptr, usable_bytes, bytes, result);
   *result = ptr;

@@ -9,7 +9,7 @@
 namespace pagerun {
 
 /// Everything that allocate() does not do at once: larger sizes, an empty word, a thread's first call.
-void* allocate_beyond(Arena* arena, size_t bytes);
+void* allocate_beyond(size_t bytes);
 void* allocate_refill(Arena* arena, Bucket* bucket);
 
 /// Everything that deallocate() does not do at once: null, another arena's page, runs, mappings, misuse.
@@ -17,16 +17,21 @@ Misuse deallocate_slow(void* ptr);
 
 /// What allocate_fast() falls back to. preload/ has its own, which set errno.
 struct SlowPath {
-  static void* beyond(Arena* arena, size_t bytes) { return allocate_beyond(arena, bytes); }
+  static void* beyond(size_t bytes) { return allocate_beyond(bytes); }
   static void* refill(Arena* arena, Bucket* bucket) { return allocate_refill(arena, bucket); }
 };
 
+/// The bucket of at most kMaxDirectBytes bytes.
+inline Bucket* bucket_direct(Arena* arena, size_t bytes) {
+  return reinterpret_cast<Bucket*>(reinterpret_cast<char*>(arena) + arena->direct[bytes]);
+}
+
 template <class Slow = SlowPath>
 inline void* allocate_fast(size_t bytes) {
-  Arena* arena = current_arena;
-  if (bytes > kMaxDirectBytes) [[unlikely]]
-    return Slow::beyond(arena, bytes);
-  auto* bucket = reinterpret_cast<Bucket*>(reinterpret_cast<char*>(arena) + arena->direct[bytes]);
+  if (bytes >= load_shared(direct_end)) [[unlikely]]
+    return Slow::beyond(bytes);
+  Arena* arena = *arena_place_near();
+  Bucket* bucket = bucket_direct(arena, bytes);
   size_t offset = bucket->page->hot_offset;
   uint64_t word = word_at(bucket->bits, offset);
   if (word == 0) [[unlikely]]
@@ -83,7 +88,7 @@ inline void free_local(Arena* arena, const LocalBlock& block) {
 
 /// Frees the block at the offset if it is one of the calling thread's own; false, with nothing changed, if not.
 inline bool deallocate_fast(size_t offset) {
-  Arena* arena = current_arena;
+  Arena* arena = *arena_place_near();
   LocalBlock block;
   if (!find_local(arena, offset, &block)) [[unlikely]]
     return false;

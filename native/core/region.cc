@@ -2,6 +2,7 @@
 
 #include "../base/check.h"
 #include "../os/memory.h"
+#include "thread_arena.h"
 
 namespace pagerun {
 
@@ -41,7 +42,9 @@ char* reserve_aligned(size_t bytes) {
   return nullptr;
 }
 
+// Not where the fast path of free could not tell whose thread it is on.
 void primary_publish(const Region& region) {
+  if (!arena_place_find()) return;
   store_relaxed(primary_base, reinterpret_cast<uintptr_t>(region.base));
   store_relaxed(primary_headers, region.headers);
   size_t committed_bytes = region.committed_bytes.load(std::memory_order_relaxed);

@@ -26,8 +26,8 @@ Arena* late_arena = nullptr;
 void thread_ended(void* round) {
   auto next = reinterpret_cast<uintptr_t>(round) + 1;
   if (next <= kLastRound && pthread_setspecific(end_key, reinterpret_cast<void*>(next)) == 0) return;
-  Arena* arena = current_arena;
-  current_arena = &ended_arena;
+  Arena* arena = arena_now();
+  *arena_place() = &ended_arena;
   if (arena != &empty_arena && arena != &ended_arena) arena_abandon(arena);
 }
 
@@ -48,7 +48,7 @@ void locks_give() {
 // The child has one thread: nobody sleeps on a lock, and the other threads' arenas stay as they were caught.
 void fork_in_child() {
   for (Lock* lock : {&mapping_table.lock(), &run_list.lock(), &late_lock, &hooks_lock}) lock->reset();
-  arenas_orphan(current_arena, late_arena);
+  arenas_orphan(arena_now(), late_arena);
   arenas_lock.reset();
 }
 
@@ -62,10 +62,28 @@ void hooks_set_up() {
   if (!has_fork_handlers.exchange(true)) pthread_atfork(locks_take, locks_give, fork_in_child);
 }
 
+#ifdef __x86_64__
+// What the loader made of current_arena. The word behind the loader's function in a TLS descriptor is the distance
+// where the storage is static, which is negative, and the address of a record of the loader's where it is not. A linker
+// that knows the distance (of a program) puts it into the instruction, in place of the descriptor's address. Ulrich
+// Drepper, "ELF Handling For Thread-Local Storage"; Alexandre Oliva, "Thread-Local Storage Descriptors" (2006).
+int64_t distance_of_arena() {
+  int64_t value;
+  __asm__("lea _ZN7pagerun13current_arenaE@tlsdesc(%%rip), %0" : "=a"(value));
+  if (value >= 0) value = reinterpret_cast<const int64_t*>(value)[1];
+  return value < 0 && value > INT32_MIN ? value : 0;
+}
+#else
+int64_t distance_of_arena() { return 1; }
+#endif
+
+// Before any thread can be there that might see one of the two words without the other.
+[[gnu::constructor]] void arena_place_find_early() { arena_place_find(); }
+
 Arena* thread_arena_set_up() {
   Arena* arena = arena_adopt();
   if (arena == nullptr) return nullptr;
-  current_arena = arena;  // before the hooks, which may allocate
+  *arena_place() = arena;  // before the hooks, which may allocate
   if (!has_end_key.load(std::memory_order_acquire)) hooks_set_up();
   if (has_end_key.load(std::memory_order_acquire)) pthread_setspecific(end_key, reinterpret_cast<void*>(1));
   return arena;
@@ -85,6 +103,16 @@ void* late_take(uint32_t size_class) {
 constinit Arena empty_arena;
 constinit Arena ended_arena;
 __thread Arena* current_arena = &empty_arena;
+size_t arena_distance = 0;
+size_t direct_end = 0;
+
+bool arena_place_find() {
+  int64_t distance = distance_of_arena();
+  if (distance == 0) return false;
+  store_relaxed(arena_distance, static_cast<size_t>(distance));
+  __atomic_store_n(&direct_end, kMaxDirectBytes + 1, __ATOMIC_RELEASE);  // behind the distance
+  return true;
+}
 
 void* thread_take_slow(Arena* arena, uint32_t size_class) {
   if (arena == &ended_arena) return late_take(size_class);

@@ -1,10 +1,15 @@
 // Which arena the calling thread uses: made or adopted at its first malloc, abandoned when the thread ends.
-// Owns the thread-local pointer (one word: a library that is loaded late has no room for more), the thread-end hook and
-// the fork handlers. Thread rule: each thread its own.
+// Owns the thread-local pointer, the thread-end hook and the fork handlers. Thread rule: each thread its own.
+//
+// The pointer lies in thread-local storage of the general kind, which any library can have at any time. In nearly every
+// process the loader has put it into the static part all the same: at a distance from the thread pointer that is the
+// same in all threads. Then the fast paths read it there. A library that was opened when the static part was used up
+// has no such distance: its fast paths serve nothing, and what they fall back on asks the loader each time.
 #pragma once
 
 #include <cstddef>
 
+#include "../base/relaxed.h"
 #include "arena.h"
 
 namespace pagerun {
@@ -15,8 +20,32 @@ extern Arena empty_arena;
 /// The same for a thread whose end has been seen: what it still allocates comes from the late arena.
 extern Arena ended_arena;
 
-/// The calling thread's arena.
+/// The calling thread's arena. The loader is asked for its place, which is a call, and may allocate: arena_now() is
+/// not.
 extern __thread Arena* current_arena;
+
+/// Distance of current_arena from the thread pointer, and the end of the sizes that malloc's fast path serves. Both are
+/// 0 until arena_place_find() has run, which it has when the library is loaded, and remain 0 where there is no
+/// distance.
+extern size_t arena_distance [[gnu::visibility("hidden")]];
+extern size_t direct_end [[gnu::visibility("hidden")]];
+
+/// Finds the distance; true when there is one. Any number of times.
+bool arena_place_find();
+
+/// The place of current_arena when there is a distance; some readable word while there is none.
+#ifdef __x86_64__
+inline Arena** arena_place_near() {
+  return reinterpret_cast<Arena**>(static_cast<char*>(__builtin_thread_pointer()) + load_shared(arena_distance));
+}
+#else
+inline Arena** arena_place_near() { return &current_arena; }
+#endif
+
+/// The same, always; does not allocate where there is a distance.
+inline Arena** arena_place() { return load_shared(direct_end) != 0 ? arena_place_near() : &current_arena; }
+
+inline Arena* arena_now() { return *arena_place(); }
 
 /// A block from the thread's bucket of the class when the fast path found none; sets the thread's arena up first if it
 /// has none. Null when memory is exhausted.

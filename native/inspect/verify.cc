@@ -28,7 +28,7 @@ constexpr uint32_t kMaxListLength = 1u << 26;  // a list longer than this has a 
 
 // Stands still while we look: our own arena, and those of threads that have ended (under arenas_lock).
 bool stands_still(const Arena* arena) {
-  return arena == current_arena || arena->state.load(std::memory_order_relaxed) == ArenaState::kAbandoned;
+  return arena == arena_now() || arena->state.load(std::memory_order_relaxed) == ArenaState::kAbandoned;
 }
 
 bool is_known_arena(const Arena* wanted) {

@@ -33,7 +33,7 @@ bool is_malloc_of_program();
 
 /// malloc's ways out of its fast path.
 struct ErrnoSlowPath {
-  static void* beyond(Arena* arena, size_t bytes);
+  static void* beyond(size_t bytes);
   static void* refill(Arena* arena, Bucket* bucket);
 };
 
@@ -46,7 +46,7 @@ inline void free_checked(void* ptr) {
 /// Frees a block of at least `bytes` bytes.
 template <class Slow>
 inline void free_checked_sized(void* ptr, size_t bytes, Slow slow) {
-  Arena* arena = current_arena;
+  Arena* arena = *arena_place_near();
   size_t offset = offset_of(ptr);
   LocalBlock block;
   if (!find_local(arena, offset, &block) || bytes > block.page->block_bytes) [[unlikely]]

@@ -51,9 +51,7 @@ void free_sized_otherwise(size_t offset, size_t bytes) { free_sized_slow(offset,
 
 }  // namespace
 
-[[gnu::noinline, gnu::cold]] void* ErrnoSlowPath::beyond(Arena* arena, size_t bytes) {
-  return with_errno(allocate_beyond(arena, bytes));
-}
+[[gnu::noinline, gnu::cold]] void* ErrnoSlowPath::beyond(size_t bytes) { return with_errno(allocate_beyond(bytes)); }
 
 [[gnu::noinline]] void* ErrnoSlowPath::refill(Arena* arena, Bucket* bucket) {
   void* ptr = bucket_take_found(bucket);

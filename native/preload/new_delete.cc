@@ -63,8 +63,8 @@ void* take(size_t bytes, size_t alignment = kMaxAlignBytes) { return with_errno(
 }
 
 struct ThrowingSlowPath {
-  [[gnu::noinline, gnu::cold]] static void* beyond(Arena* arena, size_t bytes) {
-    void* ptr = allocate_beyond(arena, bytes);
+  [[gnu::noinline, gnu::cold]] static void* beyond(size_t bytes) {
+    void* ptr = allocate_beyond(bytes);
     return ptr != nullptr ? ptr : take_or_throw(bytes);
   }
   [[gnu::noinline]] static void* refill(Arena* arena, Bucket* bucket) {
