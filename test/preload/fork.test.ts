@@ -1,0 +1,22 @@
+// fork, vfork and posix_spawn of a process whose threads allocate all the time: no child hangs, and each has a whole heap.
+import { beforeAll, expect, test } from "vitest";
+import { compile, runPreloaded } from "./programs.js";
+
+const done = { output: "ok\n", errors: "", end: "exit 0" };
+let program: string;
+
+beforeAll(() => {
+  program = compile("forks.c");
+});
+
+test("ten thousand children, their threads and their children use and free what the parent's threads had", () => {
+  expect(runPreloaded(program, ["10000", "main", "10"], { seconds: 240 })).toEqual(done);
+}, 250_000);
+
+test("a thread that forks and is alone in the child finds its heap there", () => {
+  expect(runPreloaded(program, ["1000", "thread"], { seconds: 110 })).toEqual(done);
+}, 120_000);
+
+test("vfork and posix_spawn start programs, which have the library as well", () => {
+  expect(runPreloaded(program, ["500", "spawn"], { seconds: 60 })).toEqual(done);
+});

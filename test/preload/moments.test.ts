@@ -1,0 +1,71 @@
+// The preloaded library at the moments when an allocator is easily not there, and under the limits of the system.
+import { execFileSync } from "node:child_process";
+import { beforeAll, describe, expect, test } from "vitest";
+import { compile, library, runPlain, runPreloaded } from "./programs.js";
+
+const done = { output: "ok\n", errors: "", end: "exit 0" };
+
+describe("malloc works", () => {
+  let program: string;
+  beforeAll(() => {
+    program = compile("moments.c");
+  });
+
+  test.each([
+    ["before main: in constructors, the earliest included, with a function that the loader chooses", "before-main"],
+    ["in every round of the destructors of thread-specific data, also of threads that never allocated", "thread-ends"],
+    ["while timer signals come ten thousand times a second", "timer-signals"],
+    ["on the smallest stacks that threads can have", "small-stacks"],
+  ])("%s", (_, moment) => {
+    expect(runPreloaded(program, [moment])).toEqual(done);
+  });
+
+  test("in exit handlers and destructors, after main has ended", () => {
+    expect(runPreloaded(program, ["exit-handlers"])).toEqual({ ...done, output: "ok\nexit handler " });
+  });
+
+  test("in libraries that are opened and closed a thousand times, and in their constructors and destructors", () => {
+    const guests = [compile("guest.c", ["-shared"], "guest-c"), compile("guest.cc", ["-shared"], "guest-cc")];
+    expect(runPreloaded(program, ["libraries", ...guests])).toEqual(done);
+  });
+
+  test("where the program was linked with the library, and nothing is preloaded", () => {
+    const linked = compile("moments.c", [library, `-Wl,-rpath,${library.replace(/\/[^/]*$/, "")}`], "moments-linked");
+    expect(runPlain(linked, ["thread-ends"])).toEqual(done);
+    expect(runPlain(linked, ["before-main"])).toEqual(done);
+  });
+});
+
+describe("malloc fails with ENOMEM, loses nothing and works again afterwards", () => {
+  let program: string;
+  beforeAll(() => {
+    program = compile("limits.c");
+  });
+
+  test.each([
+    ["under a limit on address space", "address-space"],
+    ["under a limit on data size", "data"],
+    ["when the kernel's map count is exhausted", "maps"],
+  ])("%s", (_, limit) => {
+    expect(runPreloaded(program, [limit])).toEqual(done);
+  });
+
+  test("and a stack without a limit changes nothing", () => {
+    const script = `ulimit -s unlimited && exec "$0" plain`;
+    expect(runPreloaded("/bin/sh", ["-c", script, program])).toEqual(done);
+  });
+});
+
+describe("the library", () => {
+  test("reads no environment, so that a program with more rights than its caller can have it", () => {
+    const asked = execFileSync("nm", ["--dynamic", "--undefined-only", library], { encoding: "utf8" });
+    expect(asked).toContain("mmap");
+    expect(asked).not.toMatch(/getenv|environ/);
+  });
+
+  test("needs no other library than the C library", () => {
+    const needed =
+      execFileSync("readelf", ["--dynamic", library], { encoding: "utf8" }).match(/NEEDED.*\[(.*)\]/g) ?? [];
+    expect(needed.map((line) => line.replace(/.*\[(.*)\]/, "$1"))).toEqual(["libc.so.6"]);
+  });
+});
