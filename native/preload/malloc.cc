@@ -105,11 +105,17 @@ PAGERUN_EXPORT void* malloc(size_t bytes) { return allocate_fast<ErrnoSlowPath>(
 
 PAGERUN_EXPORT void free(void* ptr) { free_checked(ptr); }
 
-PAGERUN_EXPORT void* calloc(size_t count, size_t bytes) { return with_errno(allocate_zeroed(count, bytes)); }
+PAGERUN_EXPORT void* calloc(size_t count, size_t bytes) {
+  size_t total = 0;
+  if (__builtin_mul_overflow(count, bytes, &total) || total > kMaxBlockBytes) [[unlikely]]
+    return with_errno(allocate_zeroed(count, bytes));
+  void* ptr = allocate_fast<ErrnoSlowPath>(total);
+  return ptr != nullptr ? memset(ptr, 0, total) : nullptr;
+}
 
 PAGERUN_EXPORT void* realloc(void* ptr, size_t bytes) {
   LocalBlock block;
-  if (find_local(current_arena, offset_of(ptr), &block) && stays_in_block(block.page->block_bytes, bytes)) return ptr;
+  if (find_local(*arena_place_near(), offset_of(ptr), &block) && stays_in_block(block.page->block_bytes, bytes)) return ptr;
   return realloc_slow(ptr, bytes);
 }
 
