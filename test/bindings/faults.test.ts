@@ -17,7 +17,17 @@ import {
 import { afterEach, describe, expect, test } from "vitest";
 import { failSystemCall, systemCalls } from "../../lib/internal/testing.js";
 import { root } from "../structure/tree.js";
-import { fillWith, holds, kilobyte, megabyte, verifyAfterEach } from "../support/heap.js";
+import {
+  expectLiveBlocks,
+  fillWith,
+  holds,
+  isOwnHeap,
+  kilobyte,
+  megabyte,
+  strayBlocks,
+  totalsAtRest,
+  verifyAfterEach,
+} from "../support/heap.js";
 
 verifyAfterEach();
 
@@ -66,9 +76,10 @@ const works: { name: string; work: (blocks: bigint[]) => void }[] = [
   },
 ];
 
-describe("every system call failing once", () => {
+// A call that fails is the process's: where Node.js shares the heap, it would be Node.js that gets no memory, and ends.
+describe.runIf(isOwnHeap)("every system call failing once", () => {
   test.each(works)("$name: out of memory or success, never a crash", ({ work }) => {
-    const before = memoryStats().liveBlocks;
+    const before = totalsAtRest().liveBlocks;
     for (let n = 1; n <= 40; n++) {
       const blocks: bigint[] = [];
       failSystemCall(n);
@@ -76,7 +87,7 @@ describe("every system call failing once", () => {
       failSystemCall(0);
       expect(verify(), `call ${n}`).toEqual({ ok: true });
       for (const ptr of blocks) free(ptr);
-      expect(memoryStats().liveBlocks, `call ${n}`).toBe(before);
+      expectLiveBlocks(before, `call ${n}`);
     }
     free(malloc(megabyte));
   });
@@ -117,7 +128,7 @@ describe("every system call failing once", () => {
   });
 });
 
-test("the first system call of a huge block failing is out of memory, and the next try works", () => {
+test.runIf(isOwnHeap)("the first system call of a huge block failing is out of memory, and the next try works", () => {
   failSystemCall(1);
   expect(() => malloc(64 * megabyte)).toThrow(
     expect.objectContaining({ code: "ERR_OUT_OF_MEMORY", size: 64 * megabyte }),
@@ -127,7 +138,7 @@ test("the first system call of a huge block failing is out of memory, and the ne
   free(ptr);
 });
 
-test("a snapshot without memory for itself is out of memory", () => {
+test.runIf(isOwnHeap)("a snapshot without memory for itself is out of memory", () => {
   failSystemCall(1);
   expect(() => snapshot()).toThrow(expect.objectContaining({ code: "ERR_OUT_OF_MEMORY" }));
   expect(snapshot().totals).toEqual(memoryStats());
@@ -154,8 +165,9 @@ test("under a limit on address space malloc is out of memory, and the program go
 test("system calls are counted, and a small pair of malloc and free makes none", () => {
   free(malloc(100));
   const before = systemCalls();
-  for (let i = 0; i < 1000; i++) free(malloc(100));
-  expect(systemCalls()).toBe(before);
+  for (let i = 0; i < 100_000; i++) free(malloc(100));
+  // None of them is for these pairs; Node.js may need some meanwhile.
+  expect(systemCalls() - before).toBeLessThanOrEqual(strayBlocks);
   free(malloc(64 * megabyte));
   expect(systemCalls()).toBeGreaterThan(before);
 });

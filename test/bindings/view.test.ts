@@ -4,7 +4,7 @@ import { receiveMessageOnPort } from "node:worker_threads";
 import { deflate } from "node:zlib";
 import { calloc, copyIn, copyOut, free, malloc, realloc, usableSize, view } from "pagerun";
 import { describe, expect, test } from "vitest";
-import { codeOf, fillWith, holds, kinds, megabyte, verifyAfterEach } from "../support/heap.js";
+import { codeOf, fillWith, holds, isOwnHeap, kinds, megabyte, verifyAfterEach } from "../support/heap.js";
 
 verifyAfterEach();
 
@@ -113,7 +113,8 @@ describe("the ArrayBuffers under views", () => {
       if (known !== undefined) expect(buffer).toBe(known);
       buffers.set(stretchOf(ptr), buffer);
     }
-    expect(buffers.size).toBeLessThan(4);
+    // Where Node.js shares the heap, its own blocks spread these over more stretches.
+    expect(buffers.size).toBeLessThan(isOwnHeap ? 4 : 20);
     for (const ptr of blocks) free(ptr);
     const again = malloc(1000);
     expect(view(again, 1).buffer).toBe(buffers.get(stretchOf(again)));
@@ -152,7 +153,7 @@ describe("a view whose block has ended", () => {
     const bytes = view(ptr, size);
     free(ptr);
     expect(bytes).toHaveLength(size);
-    bytes.fill(1);
+    if (isOwnHeap) bytes.fill(1);
     expect(bytes.slice()).toHaveLength(size);
   });
 
@@ -177,7 +178,7 @@ describe("a view whose block has ended", () => {
     const bytes = view(ptr, from);
     fillWith(ptr, 100, 8);
     const resized = realloc(ptr, to);
-    if (resized !== ptr) bytes.fill(0xff);
+    if (resized !== ptr && isOwnHeap) bytes.fill(0xff);
     expect(holds(resized, 100, 8)).toBe(true);
     view(resized, to).fill(1);
     expect(bytes.at(-1)).toBeGreaterThanOrEqual(0);

@@ -21,10 +21,9 @@ const versions = [20, 22, 24, 26].map((version) => ({
 }));
 
 /** A part of this project's own tests: on the addon, and on files. */
-const ownTests = ["test/bindings/heap.test.ts", "test/bindings/view.test.ts", "test/structure/words.test.ts"];
+const ownTests = ["test/bindings/heap.test.ts", "test/bindings/misuse.test.ts", "test/structure/words.test.ts"];
 
 interface Report {
-  success: boolean;
   testResults: { assertionResults: { status: string; fullName: string }[] }[];
 }
 
@@ -34,14 +33,11 @@ async function vitestWith(node: string, cwd: string, env: NodeJS.ProcessEnv): Pr
   const program = join(root, "node_modules/vitest/vitest.mjs");
   const args = [program, "run", "--root", root, "--reporter=json", `--outputFile.json=${report}`, ...ownTests];
   const { status, stderr } = await execute({ command: node, args }, { cwd, env });
-  expect(`${status} ${stderr}`).toBe("0 ");
-  const { success, testResults } = JSON.parse(readFileSync(report, "utf8")) as Report;
-  expect(success).toBe(true);
-  return testResults
-    .flatMap(({ assertionResults }) => assertionResults)
-    .filter(({ status }) => status === "passed")
-    .map(({ fullName }) => fullName)
-    .sort();
+  const { testResults } = JSON.parse(readFileSync(report, "utf8")) as Report;
+  const tests = testResults.flatMap(({ assertionResults }) => assertionResults);
+  const named = (how: string) => tests.filter((found) => found.status === how).map(({ fullName }) => fullName);
+  expect({ failed: named("failed"), status, stderr }).toEqual({ failed: [], status: 0, stderr: "" });
+  return named("passed").sort();
 }
 
 describe.each(versions)("Node.js $version", ({ version, node }) => {
@@ -73,8 +69,10 @@ describe.each(versions)("Node.js $version", ({ version, node }) => {
     const plain = await vitestWith(node, freshFolder(name, "plain"), plainEnvironment());
     const lines = join(folder, "jobs", name, "witness");
     const preloaded = await vitestWith(node, freshFolder(name, "preloaded"), preloadedEnvironment(lines));
-    expect(preloaded).toEqual(plain);
-    expect(plain.length).toBeGreaterThan(200);
+    // Some tests are for a heap that nobody shares; all others are the same.
+    expect(preloaded.filter((name) => !plain.includes(name))).toEqual([]);
+    expect(preloaded.length).toBeGreaterThan(800);
+    expect(plain.length - preloaded.length).toBeLessThan(50);
     expectOnPagerun(witnessedIn(lines), ["node"]);
   });
 });

@@ -4,6 +4,7 @@ import { copyOut, free, malloc, memoryStats, verify, view } from "pagerun";
 
 const megabyte = 2 ** 20;
 const results = {};
+const liveBlocks = memoryStats().liveBlocks;
 
 async function collect() {
   for (let i = 0; i < 5; i++) {
@@ -89,6 +90,6 @@ results.lastByte = copyOut(kept.at(-1), 1)[0];
 for (const ptr of kept) free(ptr);
 free(block);
 await collect();
-results.liveBlocks = memoryStats().liveBlocks;
+results.liveBlocks = memoryStats().liveBlocks - liveBlocks;
 results.verdict = verify();
 console.log(JSON.stringify(results));

@@ -1,5 +1,8 @@
 // What tests of the heap share: the errors that calls throw, content that tells where it came from, sizes of every kind.
-import { PagerunError, verify, view } from "pagerun";
+
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
+import { capabilities, type MemoryStats, memoryStats, PagerunError, snapshot, verify, view } from "pagerun";
 import { afterEach, expect } from "vitest";
 
 /** Ends every test of the calling file with a walk through the whole heap. */
@@ -7,6 +10,65 @@ export function verifyAfterEach(): void {
   afterEach(() => {
     expect(verify()).toEqual({ ok: true });
   });
+}
+
+/**
+ * True when the tests have the heap for themselves. With libpagerun.so preloaded it is the whole process's: Node.js
+ * allocates and frees meanwhile, on every thread, and a block that a test has freed may be one of Node.js the moment
+ * after. Then counts hold give or take what Node.js does, and no test may free twice or write to freed memory.
+ */
+export const isOwnHeap = !capabilities.preloaded;
+
+/** How far counts of blocks, and of bytes, may be off by what Node.js itself does during a test. */
+export const strayBlocks = isOwnHeap ? 0 : 4000;
+export const strayBytes = isOwnHeap ? 0 : 24 * 2 ** 20;
+
+/** Runs the garbage collector where garbage of JavaScript is in the heap too: ArrayBuffers that nobody holds. */
+const collectGarbage: () => void = isOwnHeap ? () => {} : garbageCollector();
+
+function garbageCollector(): () => void {
+  setFlagsFromString("--expose-gc");
+  const collect = runInNewContext("gc") as () => void;
+  // The memory of ArrayBuffers is freed on another thread, for which the next collection waits.
+  return () => {
+    collect();
+    collect();
+  };
+}
+
+/** The totals of the heap, without what is only garbage of JavaScript. */
+export function totalsAtRest(): MemoryStats {
+  collectGarbage();
+  return memoryStats();
+}
+
+/** Expects this number of live blocks in the heap. */
+export function expectLiveBlocks(count: number, message?: string): void {
+  expect(Math.abs(totalsAtRest().liveBlocks - count), message).toBeLessThanOrEqual(strayBlocks);
+}
+
+/** Expects figures to be equal, strays aside. */
+export function expectTotals(found: MemoryStats, expected: MemoryStats): void {
+  if (isOwnHeap) {
+    expect(found).toEqual(expected);
+    return;
+  }
+  expect(Object.keys(found).sort()).toEqual(Object.keys(expected).sort());
+  expect(Math.abs(found.liveBlocks - expected.liveBlocks)).toBeLessThanOrEqual(strayBlocks);
+  for (const bytes of ["liveBytes", "committedBytes", "mappingBytes"] as const) {
+    expect(Math.abs(found[bytes] - expected[bytes]), bytes).toBeLessThanOrEqual(strayBytes);
+  }
+}
+
+/** How many of these addresses are live blocks by the records of the heap. */
+export function liveAmong(blocks: readonly bigint[]): number {
+  const { pages, mappings } = snapshot();
+  return blocks.filter((ptr) => {
+    const page = pages.find(({ address, pages }) => ptr >= address && ptr < address + BigInt(pages * 65_536));
+    if (page === undefined) return mappings.some(({ address }) => address === ptr);
+    const index = Number(ptr - page.address) / page.blockBytes;
+    return ((page.bitmap[Math.floor(index) >> 6]! >> BigInt(index & 63)) & 1n) === 1n && Number.isInteger(index);
+  }).length;
 }
 
 /** The PagerunError that `call` throws; the test fails when it throws none, or another error. */

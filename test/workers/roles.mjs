@@ -116,7 +116,8 @@ const roles = {
     const bytes = view(workerData.ptr, workerData.size);
     parentPort.postMessage("holding");
     await once(parentPort, "message");
-    bytes.fill(9);
+    if (workerData.writes) bytes.fill(9);
+    else bytes.slice();
     parentPort.postMessage({ length: bytes.length, live: codeOf(() => view(workerData.ptr, 1)) });
     parentPort.close();
   },
