@@ -129,8 +129,12 @@ describe.each(pointerCalls)("$call", ({ with: call }) => {
     expect(error.code === "ERR_INVALID_ARGUMENT" && error.received).toBe(value);
   });
 
-  test.each([...wrongNumbers, 0, 16, Number(block)])("refuses the number %s: pointers are bigint", (number) => {
+  test.each([...wrongNumbers, 0, 16])("refuses the number %s: pointers are bigint", (number) => {
     expect(codeOf(() => call(number as never))).toBe("ERR_INVALID_ARGUMENT");
+  });
+
+  test("refuses a live block's address as a number", () => {
+    expect(codeOf(() => call(Number(block) as never))).toBe("ERR_INVALID_ARGUMENT");
   });
 
   test("refuses bigints that are no address, and addresses of nobody", () => {
