@@ -37,18 +37,30 @@ function placesOf(value) {
 
 const memcpy = koffi.load("libc.so.6").func("void *memcpy(uintptr_t target, const void *source, size_t bytes)");
 
-function writeWord(place, value) {
-  const word = Buffer.alloc(8);
-  word.writeBigUInt64LE(value);
+function writeWord(place, word) {
   memcpy(place, word, 8);
 }
 
+/** The eight bytes at this place, in memory of their own. */
+function wordAt(place) {
+  const word = Buffer.alloc(8);
+  readSync(memory, word, 0, 8, place);
+  return word;
+}
+
+// The address as text: the bigint's own digits are a word of the process like any other, and are changed as well.
+const address = String(page.address);
 const found = [];
-for (const place of placesOf(page.address)) {
-  writeWord(place, page.address + 32_768n);
+for (const place of placesOf(BigInt(address))) {
+  const word = wordAt(place);
+  if (word.readBigUInt64LE() !== BigInt(address)) continue;
+  const wrong = Buffer.alloc(8);
+  wrong.writeBigUInt64LE(BigInt(address) + 32_768n);
+  writeWord(place, wrong);
   const verdict = verify();
-  writeWord(place, page.address);
+  writeWord(place, word);
   if (!verdict.ok) found.push({ ...verdict, address: String(verdict.address) });
 }
 closeSync(memory);
-console.log(JSON.stringify({ page: String(page.address), found, after: verify() }));
+const after = verify();
+console.log(JSON.stringify({ found, after: after.ok ? after : { ...after, address: String(after.address) } }));

@@ -64,7 +64,9 @@ export function expectTotals(found: MemoryStats, expected: MemoryStats): void {
 export function liveAmong(blocks: readonly bigint[]): number {
   const { pages, mappings } = snapshot();
   return blocks.filter((ptr) => {
-    const page = pages.find(({ address, pages }) => ptr >= address && ptr < address + BigInt(pages * 65_536));
+    const page = pages.find(
+      ({ address, capacity, blockBytes }) => ptr >= address && ptr < address + BigInt(capacity * blockBytes),
+    );
     if (page === undefined) return mappings.some(({ address }) => address === ptr);
     const index = Number(ptr - page.address) / page.blockBytes;
     return ((page.bitmap[Math.floor(index) >> 6]! >> BigInt(index & 63)) & 1n) === 1n && Number.isInteger(index);
