@@ -55,8 +55,10 @@ const work = mkdtempSync(join(tmpdir(), "pagerun-trace-test-"));
 
 afterAll(() => rmSync(work, { recursive: true, force: true }));
 
+/** Runs the bench's program on libc's malloc, whatever is preloaded here. */
 function run(...args: string[]): { code: number | null; signal: string | null; out: string; err: string } {
-  const { status, signal, stdout, stderr } = spawnSync(bench, args, { encoding: "utf8", timeout: 60_000 });
+  const env = { ...process.env, LD_PRELOAD: "" };
+  const { status, signal, stdout, stderr } = spawnSync(bench, args, { encoding: "utf8", timeout: 60_000, env });
   return { code: status, signal, out: stdout, err: stderr };
 }
 
@@ -433,8 +435,7 @@ describe("the command line", () => {
   });
 
   test("says which malloc is in the process", () => {
-    const alone = execFileSync(bench, ["whoami"], { env: { ...process.env, LD_PRELOAD: "" }, encoding: "utf8" });
-    expect(basename(alone.trim())).toMatch(/^libc\.so/);
+    expect(basename(run("whoami").out.trim())).toMatch(/^libc\.so/);
     const library = join(root, "build/Release/libpagerun.so");
     const out = execFileSync(bench, ["whoami"], { env: { ...process.env, LD_PRELOAD: library }, encoding: "utf8" });
     expect(out.trim()).toBe(library);
