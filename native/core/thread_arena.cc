@@ -106,6 +106,8 @@ __thread Arena* current_arena = &empty_arena;
 size_t arena_distance = 0;
 size_t direct_end = 0;
 
+[[gnu::noinline, gnu::cold]] Arena** arena_place_far() { return &current_arena; }
+
 bool arena_place_find() {
   int64_t distance = distance_of_arena();
   if (distance == 0) return false;

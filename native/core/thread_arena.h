@@ -42,8 +42,12 @@ inline Arena** arena_place_near() {
 inline Arena** arena_place_near() { return &current_arena; }
 #endif
 
+/// Asks the loader for the place. A call, so that no compiler asks before it is known that it must: the loader may
+/// allocate, and would end up here again.
+Arena** arena_place_far();
+
 /// The same, always; does not allocate where there is a distance.
-inline Arena** arena_place() { return load_shared(direct_end) != 0 ? arena_place_near() : &current_arena; }
+inline Arena** arena_place() { return load_shared(direct_end) != 0 ? arena_place_near() : arena_place_far(); }
 
 inline Arena* arena_now() { return *arena_place(); }
 

@@ -11,7 +11,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { kUntouched = 4321 }; /* what errno is before a call */
+enum {
+  kUntouched = 4321, /* what errno is before a call */
+  kEnd = 4096,
+};
 
 static const char* errno_text(int value) {
   static char other[32];
@@ -24,7 +27,7 @@ static const char* errno_text(int value) {
 }
 
 /* Says whether a block came, how it is aligned (of what was asked for, and of what malloc promises), that it holds
- * `bytes` bytes, and what became of errno. Every byte is written. */
+ * `bytes` bytes, and what became of errno. Both its ends are written. */
 static void report_block(const char* call, void* block, size_t alignment, size_t bytes) {
   int error = errno;
   if (block == NULL) {
@@ -33,7 +36,8 @@ static void report_block(const char* call, void* block, size_t alignment, size_t
   }
   uintptr_t address = (uintptr_t)block;
   int holds = malloc_usable_size(block) >= bytes;
-  memset(block, 0xa5, bytes);
+  memset(block, 0xa5, bytes < kEnd ? bytes : kEnd);
+  if (bytes > kEnd) memset((char*)block + bytes - kEnd, 0xa5, kEnd);
   printf("%s: a block, errno %s%s%s%s\n", call, errno_text(error),
          alignment != 0 && address % alignment != 0 ? ", NOT ALIGNED" : "",
          bytes >= 16 && address % 16 != 0 ? ", NOT ALIGNED TO 16" : "", holds ? "" : ", TOO SMALL");
