@@ -8,6 +8,7 @@ namespace {
 
 // A page with less than this is filled sooner than its system calls and new page faults pay.
 constexpr size_t kLeastFreeBytes = kPageBytes / 4 * 3;
+constexpr size_t kLeastPurgeBytes = 4 * kOsPageBytes;
 
 // The first block at or after `from` whose free bit is `is_free`; `capacity` when there is none.
 uint32_t next_block(const PageHeader* page, uint32_t from, bool is_free) {
@@ -24,7 +25,7 @@ uint32_t next_block(const PageHeader* page, uint32_t from, bool is_free) {
 size_t purge_blocks(const PageHeader* page, uint32_t from, uint32_t to) {
   uint64_t start = round_up(static_cast<uint64_t>(from) * page->block_bytes, kOsPageBytes);
   uint64_t end = round_down(static_cast<uint64_t>(to) * page->block_bytes, kOsPageBytes);
-  if (start >= end || !os::purge(page->start + start, end - start)) return 0;
+  if (end < start + kLeastPurgeBytes || !os::purge(page->start + start, end - start)) return 0;
   return end - start;
 }
 

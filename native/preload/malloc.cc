@@ -33,10 +33,11 @@ void* fail_with(int error) {
 
 [[gnu::noinline]] void* refill_slow(Arena* arena, Bucket* bucket) { return with_errno(allocate_refill(arena, bucket)); }
 
-// Alignments that malloc gives anyway get malloc's blocks; a caller who wants the small ones asks for less than 16
-// bytes.
-void* aligned(size_t alignment, size_t bytes) {
-  if (alignment <= kMaxAlignBytes && bytes >= kMaxAlignBytes) return allocate_fast<ErrnoSlowPath>(bytes);
+// Rounded up to the alignment, a size has a class whose blocks are aligned so: malloc of that size.
+inline void* aligned(size_t alignment, size_t bytes) {
+  size_t unit = alignment < kMaxAlignBytes ? kMaxAlignBytes : alignment;
+  size_t rounded = round_up(bytes == 0 ? 1 : bytes, unit);
+  if (bytes <= kMaxBlockBytes && rounded <= kMaxBlockBytes) return allocate_fast<ErrnoSlowPath>(rounded);
   return with_errno(allocate_aligned(alignment, bytes));
 }
 
@@ -115,7 +116,8 @@ PAGERUN_EXPORT void* calloc(size_t count, size_t bytes) {
 
 PAGERUN_EXPORT void* realloc(void* ptr, size_t bytes) {
   LocalBlock block;
-  if (find_local(*arena_place_near(), offset_of(ptr), &block) && stays_in_block(block.page->block_bytes, bytes)) return ptr;
+  if (find_local(*arena_place_near(), offset_of(ptr), &block) && stays_in_block(block.page->block_bytes, bytes))
+    return ptr;
   return realloc_slow(ptr, bytes);
 }
 
@@ -139,7 +141,7 @@ PAGERUN_EXPORT void* aligned_alloc(size_t alignment, size_t bytes) {
 // errno is none of its results, but glibc's sets it when memory is exhausted.
 PAGERUN_EXPORT int posix_memalign(void** result, size_t alignment, size_t bytes) {
   if (!is_power_of_two(alignment) || alignment % sizeof(void*) != 0) return EINVAL;
-  void* ptr = alignment <= kMaxAlignBytes ? malloc(bytes) : with_errno(allocate_aligned(alignment, bytes));
+  void* ptr = aligned(alignment, bytes);
   if (ptr == nullptr) return ENOMEM;
   *result = ptr;
   return 0;
