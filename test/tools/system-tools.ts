@@ -14,7 +14,7 @@ const packages = {
   gzip: "gzip",
   make: "make",
   perl: "perl",
-  "python3 with its own tests": "libpython3-testsuite",
+  "python3 with its own tests": `lib${debianPython()}-testsuite`,
   "redis-benchmark": "redis-tools",
   "redis-server": "redis-server",
   sqlite3: "sqlite3",
@@ -39,6 +39,12 @@ export function isExecutable(path: string): boolean {
   } catch {
     return false;
   }
+}
+
+/** Debian's python3 with its version, which is in the names of packages: python3.11. */
+function debianPython(): string {
+  const { stdout } = spawnSync("/usr/bin/python3", ["--version"], { encoding: "utf8" });
+  return `python${/(\d+\.\d+)/.exec(stdout ?? "")?.[1] ?? "3.11"}`;
 }
 
 /** The path of a python3 that has the package of its own tests, or undefined. */
