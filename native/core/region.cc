@@ -35,9 +35,10 @@ char* reserve_aligned(size_t bytes) {
     return base;
   }
   constexpr uintptr_t kLowest = 1ull << 32, kChoice = 1ull << 46;  // of the user's half of a 47-bit address space
-  for (int i = 0; i < kPlacementTries; i++) {
+  bool is_taken = true;
+  for (int i = 0; i < kPlacementTries && is_taken; i++) {
     uintptr_t hint = round_down(kLowest + os::random_bits() % kChoice, kWindowBytes);
-    if (void* got = os::reserve_at(reinterpret_cast<void*>(hint), bytes)) return static_cast<char*>(got);
+    if (void* got = os::reserve_at(reinterpret_cast<void*>(hint), bytes, &is_taken)) return static_cast<char*>(got);
   }
   return nullptr;
 }

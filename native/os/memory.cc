@@ -25,21 +25,25 @@ class ErrnoKeeper {
   int saved_;
 };
 
-void* map_with(void* hint, size_t bytes, int protection, int flags) {
+void* map_with(void* hint, size_t bytes, int protection, int flags, bool* is_taken = nullptr) {
   ErrnoKeeper keeper;
   if (should_fail()) return nullptr;
   void* address = mmap(hint, bytes, protection, MAP_PRIVATE | MAP_ANONYMOUS | flags, -1, 0);
-  return address == MAP_FAILED ? nullptr : address;
+  if (address != MAP_FAILED) return address;
+  if (is_taken != nullptr) *is_taken = errno == EEXIST;
+  return nullptr;
 }
 
 }  // namespace
 
 void* reserve(size_t bytes) { return map_with(nullptr, bytes, PROT_NONE, MAP_NORESERVE); }
 
-void* reserve_at(void* address, size_t bytes) {
-  void* got = map_with(address, bytes, PROT_NONE, MAP_NORESERVE | MAP_FIXED_NOREPLACE);
+void* reserve_at(void* address, size_t bytes, bool* is_taken) {
+  *is_taken = false;
+  void* got = map_with(address, bytes, PROT_NONE, MAP_NORESERVE | MAP_FIXED_NOREPLACE, is_taken);
   if (got == nullptr || got == address) return got;
   release(got, bytes);  // a kernel before 4.17 takes the address as a hint only
+  *is_taken = true;
   return nullptr;
 }
 

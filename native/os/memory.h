@@ -11,8 +11,8 @@ namespace pagerun::os {
 /// Address space only: neither readable nor writable, counted against no commit limit. Null when refused.
 void* reserve(size_t bytes);
 
-/// The same at exactly `address`; null when anything is there already, or refused.
-void* reserve_at(void* address, size_t bytes);
+/// The same at exactly `address`; null when anything is there already (*is_taken), or refused.
+void* reserve_at(void* address, size_t bytes, bool* is_taken);
 
 /// Makes reserved memory usable: readable, writable, zero. False when refused (nothing has changed).
 bool commit(void* address, size_t bytes);

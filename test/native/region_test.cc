@@ -45,10 +45,13 @@ TEST("os: reserve_at never replaces what is there") {
   if (skip_small_regions()) return;
   auto* at = static_cast<char*>(os::map(kOsPageBytes));
   *at = 42;
-  EXPECT_EQ(os::reserve_at(at, kOsPageBytes), static_cast<void*>(nullptr));
+  bool is_taken = false;
+  EXPECT_EQ(os::reserve_at(at, kOsPageBytes, &is_taken), static_cast<void*>(nullptr));
+  EXPECT(is_taken);
   EXPECT_EQ(*at, 42);
   EXPECT(os::release(at, kOsPageBytes));
-  EXPECT_EQ(os::reserve_at(at, kOsPageBytes), static_cast<void*>(at));
+  EXPECT_EQ(os::reserve_at(at, kOsPageBytes, &is_taken), static_cast<void*>(at));
+  EXPECT(!is_taken);
   os::release(at, kOsPageBytes);
 }
 
