@@ -10,10 +10,10 @@
 namespace pagerun {
 
 /// Purges the free blocks of one bucket page; returns the bytes given back. O(words of its bitmap), one system call for
-/// every range of neighbouring free blocks that covers an OS page.
-size_t page_purge_free_blocks(const PageHeader* page);
+/// every range of neighbouring free blocks that covers OS pages of at least `least_bytes`, of one at least.
+size_t page_purge_free_blocks(const PageHeader* page, size_t least_bytes = kOsPageBytes);
 
-/// The same for all pages of an arena in which enough is free.
+/// The same for the pages of an arena, and the ranges in them, that are worth their system calls to a busy program.
 size_t arena_purge_free_blocks(Arena* arena);
 
 }  // namespace pagerun
