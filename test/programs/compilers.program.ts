@@ -16,6 +16,6 @@ test("g++ compiles and links the core to the same bytes", async () => {
 
 test.runIf(which("clang++"))("clang++ compiles and links the core to the same bytes", async () => {
   const args = [jobFile("compile.sh"), "clang++", ...sources];
-  const { stdout } = await compare({ name: "clang", command: "bash", args }, ["clang", "ld"]);
+  const { stdout } = await compare({ name: "clang", command: "bash", args }, ["clang++", "ld"]);
   expect(stdout.trim().split("\n")).toHaveLength(sources.length + 1);
 });
