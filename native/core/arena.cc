@@ -20,11 +20,6 @@ constexpr uint32_t kWrongTrimsInARow = 32;
 constexpr uint64_t kGrowthLeastPages = 8;
 constexpr uint64_t kGrowthShare = 8;
 
-// A page fault costs as much as hundreds of mallocs, and a huge page is one in place of 512. What it brings into memory
-// without need is a small part of a heap of this size.
-constexpr size_t kHugeFromBytes = 16 << 20;
-constexpr size_t kHugeFromBytesPerArena = 8 << 20;
-
 std::atomic<Arena*> all_arenas{nullptr};  // release: pairs with arena_first()
 Arena* abandoned_arenas = nullptr;        // under arenas_lock
 Arena* spare_arenas = nullptr;            // mapped, never used; linked by next_abandoned, under arenas_lock
@@ -259,8 +254,6 @@ Arena* arena_new() {
   spare_arenas = arena->next_abandoned;
   arena = new (arena) Arena();
   arena->id = ++arena_count;
-  size_t huge_from = arena_count * kHugeFromBytesPerArena;
-  huge_from_bytes.store(huge_from > kHugeFromBytes ? huge_from : kHugeFromBytes, std::memory_order_relaxed);
   arena->next = all_arenas.load(std::memory_order_relaxed);
   all_arenas.store(arena, std::memory_order_release);
   return arena;

@@ -7,7 +7,6 @@
 namespace pagerun {
 
 RegionTable region_table;
-std::atomic<size_t> huge_from_bytes{SIZE_MAX};
 uintptr_t primary_base = 0;
 size_t primary_committed_bytes = 0;
 PageHeader* primary_headers = nullptr;
@@ -89,9 +88,6 @@ bool Region::commit_to(size_t bytes) {
              os::commit(free_bitmaps + bitmap_bytes(from), bitmap_bytes(more)) &&
              os::commit(remote_bitmaps + bitmap_bytes(from), bitmap_bytes(more));
   if (!all) return false;
-  size_t huge_from = huge_from_bytes.load(std::memory_order_relaxed);
-  if (huge_from < from) huge_from = from;
-  if (huge_from < bytes) os::want_huge_pages(base + huge_from, bytes - huge_from);
   committed_bytes.store(bytes, std::memory_order_release);
   if (this == &region_table.regions[0]) primary_publish(*this);
   return true;  // a part that was committed before the refusal is committed again next time

@@ -98,10 +98,6 @@ extern uintptr_t primary_base [[gnu::visibility("hidden")]];
 extern size_t primary_committed_bytes [[gnu::visibility("hidden")]];
 extern PageHeader* primary_headers [[gnu::visibility("hidden")]];
 
-/// From this many committed bytes of a region on, huge pages are asked for. Grows with the number of arenas: each has
-/// pages of every class that it has not filled yet, and a huge page is in memory as a whole.
-extern std::atomic<size_t> huge_from_bytes;
-
 /// The region whose committed part holds `ptr`, or null.
 Region* region_of(const void* ptr);
 

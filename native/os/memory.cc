@@ -52,11 +52,6 @@ bool commit(void* address, size_t bytes) {
   return !should_fail() && mprotect(address, bytes, PROT_READ | PROT_WRITE) == 0;
 }
 
-void want_huge_pages(void* address, size_t bytes) {
-  ErrnoKeeper keeper;
-  if (!should_fail()) madvise(address, bytes, MADV_HUGEPAGE);
-}
-
 bool purge(void* address, size_t bytes) {
   ErrnoKeeper keeper;
   return !should_fail() && madvise(address, bytes, MADV_DONTNEED) == 0;

@@ -17,9 +17,6 @@ void* reserve_at(void* address, size_t bytes, bool* is_taken);
 /// Makes reserved memory usable: readable, writable, zero. False when refused (nothing has changed).
 bool commit(void* address, size_t bytes);
 
-/// Asks for the largest pages that the system has when the memory is touched for the first time; a wish, nothing more.
-void want_huge_pages(void* address, size_t bytes);
-
 /// Gives the content back to the system and keeps the address usable: it reads as zero again. False when refused.
 bool purge(void* address, size_t bytes);
 
