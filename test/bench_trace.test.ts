@@ -134,7 +134,9 @@ function handmade({ threads = 1, blocks, peak, counts, columns }: Handmade): str
 }
 
 describe("a recording of a small program", () => {
-  const script = "import json; print(len(json.dumps([{'a': [1.5] * n} for n in range(200)])))";
+  // It allocates more than the shell scripts that stand before python3 on some machines, for the largest is taken.
+  const script =
+    "import json; print(len(json.dumps([{'a': [1.5] * n} for n in range(200)]))); [bytearray(600 + n % 900) for n in range(20_000)]";
   let info: Conversion;
   let trace: string;
 

@@ -28,10 +28,11 @@ verifyAfterEach();
 
 const pageBytes = 32_768;
 
-/** What LD_PRELOAD names beside this project's library: a sanitizer's, in its run of the tests. */
-function preloadedBesidePagerun(): string {
-  const libraries = (process.env.LD_PRELOAD ?? "").split(/[: ]/);
-  return libraries.filter((file) => !file.endsWith("libpagerun.so")).join(":");
+/** The environment of a process on libc's malloc: only a sanitizer stays preloaded, and no witness of pagerun's looks on. */
+function environmentWithoutPagerun(): NodeJS.ProcessEnv {
+  const { LD_PRELOAD = "", PAGERUN_WITNESS: _, ...rest } = process.env;
+  const others = LD_PRELOAD.split(/[: ]/).filter((file) => !file.endsWith("libpagerun.so"));
+  return { ...rest, LD_PRELOAD: others.join(":") };
 }
 
 function popcount(words: BigUint64Array): number {
@@ -196,7 +197,7 @@ describe("verify", () => {
       cwd: root,
       encoding: "utf8",
       // A heap of its own: a process whose every malloc is on the damaged heap would not live to tell.
-      env: { ...process.env, LD_PRELOAD: preloadedBesidePagerun() },
+      env: environmentWithoutPagerun(),
     });
     expect(stderr).toBe("");
     const { found, after } = JSON.parse(stdout) as {

@@ -27,11 +27,12 @@ function prove(where) {
   assert.ok(memoryStats().liveBlocks > 3000);
   console.log(`${where}: the heap holds what Node.js has allocated since it started`);
 
-  for (const size of [3 * megabyte, 50 * megabyte]) {
+  for (const size of [20 * megabyte, 50 * megabyte]) {
     const before = memoryStats().liveBytes;
     const buffer = Buffer.allocUnsafeSlow(size);
     buffer.fill(`a mark in a buffer of ${size} bytes in ${where}; `);
-    assert.ok(memoryStats().liveBytes - before > size * 0.9);
+    // Not the whole size: Node.js's own threads may free a few megabytes meanwhile.
+    assert.ok(memoryStats().liveBytes - before > size / 2);
     const ptr = findBlock(buffer.subarray(0, 4000), size);
     assert.equal(typeof ptr, "bigint");
     assert.ok(usableSize(ptr) >= size);
