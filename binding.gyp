@@ -18,7 +18,7 @@
   'targets': [
     {
       'target_name': 'pagerun',
-      'sources': ['<!@(<(pick) core node)'],
+      'sources': ['<!@(<(pick) core textbook node)'],
       # A system header: its warnings are not ours.
       'cflags_cc': ['-isystem<!(node -p "require(\'path\').resolve(require(\'node-addon-api\').include_dir)")'],
       'defines': ['NAPI_VERSION=9', 'NAPI_DISABLE_CPP_EXCEPTIONS', 'NODE_ADDON_API_DISABLE_DEPRECATED'],

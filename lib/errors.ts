@@ -44,6 +44,18 @@ export interface PagerunFailures {
     /** Bytes that the live block has from `ptr` on; undefined when `ptr` is in none. */
     readonly available: number | undefined;
   };
+  /** A TextbookHeap whose fields were overwritten. Nothing was done. */
+  ERR_HEAP_BROKEN: {
+    readonly call: string;
+    /** The invariant that does not hold. */
+    readonly invariant: string;
+    /** Address of the block or page where it does not. */
+    readonly address: bigint;
+  };
+  /** A TextbookHeap that is destroyed, or never was. */
+  ERR_HEAP_DESTROYED: {
+    readonly call: string;
+  };
   /** The runtime has no ArrayBuffers over memory that is not its own. Use copyIn and copyOut. */
   ERR_EXTERNAL_VIEWS_UNSUPPORTED: {
     readonly call: string;
@@ -176,6 +188,15 @@ export function outOfBounds(call: string, ptr: bigint, length: number, available
       ? `Expected a pointer into a live block for ptr in ${call} but received ${describePointer(ptr)}, which is in none`
       : `Expected at most ${available} bytes, which the block has from ${describePointer(ptr)} on, for length in ${call} but received ${length}`;
   return error("ERR_OUT_OF_BOUNDS", message, { call, ptr, length, available });
+}
+
+export function heapBroken(call: string, invariant: string, address: bigint): PagerunError {
+  const message = `Expected that ${invariant} in ${call} but it is not so at ${describePointer(address)}`;
+  return error("ERR_HEAP_BROKEN", message, { call, invariant, address });
+}
+
+export function heapDestroyed(call: string): PagerunError {
+  return error("ERR_HEAP_DESTROYED", `Expected a heap for ${call} but it is destroyed`, { call });
 }
 
 export function externalViewsUnsupported(call: string, ptr: bigint, length: number): PagerunError {

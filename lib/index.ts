@@ -14,4 +14,5 @@ export {
   type Verdict,
   verify,
 } from "./report.js";
+export { type TextbookBlock, TextbookHeap, type TextbookHeapOptions, type TextbookPage } from "./textbook.js";
 export { copyIn, copyOut, view } from "./view.js";

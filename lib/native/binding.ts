@@ -42,6 +42,27 @@ export interface NativeSnapshot {
   bitmapWords: BigUint64Array;
 }
 
+/** A block of a teaching heap, as lib/textbook.ts describes it to users. */
+export interface NativeTextbookBlock {
+  kind: "header" | "node";
+  address: bigint;
+  ptr: bigint;
+  size: number;
+  arena: number;
+  next: bigint | undefined;
+}
+
+/** A page of a teaching heap, likewise. */
+export interface NativeTextbookPage {
+  address: bigint;
+  blockSize: number;
+  capacity: number;
+  used: number;
+  bitmap: BigUint64Array;
+  next: bigint | undefined;
+  prev: bigint | undefined;
+}
+
 export interface Binding {
   readonly mailbox: ArrayBuffer;
   readonly misuse: { readonly doubleFree: number; readonly interiorPointer: number; readonly foreignPointer: number };
@@ -83,6 +104,32 @@ export interface Binding {
   verify(): { invariant: string; address: bigint } | undefined;
   memoryTotals(): NativeTotals;
   snapshot(): NativeSnapshot | undefined;
+
+  /** In: kind, fit, field bytes, arenas, choice, origin, all as numbers. Out: the heap's number, 0 when refused. */
+  textbookCreate(): void;
+  /**
+   * In, here and in all that follow, first: the heap's number. They return undefined, or the number of what was refused.
+   * Out: header bytes, node bytes, kind, fit, field bytes, arenas, choice, origin.
+   */
+  textbookShare(): number | undefined;
+  textbookDrop(): void;
+  textbookDestroy(): number | undefined;
+  /** In: bytes. Out: the block or 0. */
+  textbookMalloc(): number | undefined;
+  /** In: count, bytes of each. Out: the block or 0. */
+  textbookCalloc(): number | undefined;
+  /** In: the block, bytes. Out: the block or 0. */
+  textbookRealloc(): number | undefined;
+  /** In: the block. */
+  textbookFree(): number | undefined;
+  /** In: a pointer. Out: the first byte of the block that holds it, or 0. */
+  textbookLocate(): number | undefined;
+  /** In: an address. */
+  textbookCopyIn(bytes: Uint8Array): number | undefined;
+  textbookCopyOut(bytes: Uint8Array): number | undefined;
+  textbookCheck(): { invariant: string; address: bigint } | number | undefined;
+  textbookBlocks(): NativeTextbookBlock[] | { invariant: string; address: bigint } | number;
+  textbookPages(): NativeTextbookPage[] | { invariant: string; address: bigint } | number;
 
   failSystemCall(n: number): void;
   systemCalls(): number;

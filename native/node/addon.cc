@@ -28,6 +28,7 @@ Napi::Object load(Napi::Env env, Napi::Object exports) {
   define_copy_calls(exports, environment);
   define_report_calls(exports);
   define_fault_calls(exports);
+  define_textbook_calls(exports, environment);
   define_libc_calls(exports);
   return exports;
 }

@@ -23,6 +23,9 @@ void define_report_calls(Napi::Object exports);
 /// failSystemCall, systemCalls.
 void define_fault_calls(Napi::Object exports);
 
+/// The teaching heaps: textbookCreate and what else begins so.
+void define_textbook_calls(Napi::Object exports, Environment* environment);
+
 /// libcMalloc, libcCalloc, libcRealloc, libcFree: what the bench compares with.
 void define_libc_calls(Napi::Object exports);
 

@@ -99,6 +99,8 @@ same<
   | "ERR_INTERIOR_POINTER"
   | "ERR_FOREIGN_POINTER"
   | "ERR_OUT_OF_BOUNDS"
+  | "ERR_HEAP_BROKEN"
+  | "ERR_HEAP_DESTROYED"
   | "ERR_EXTERNAL_VIEWS_UNSUPPORTED"
 >(true);
 
@@ -125,6 +127,11 @@ function tell(error: unknown): string {
     case "ERR_OUT_OF_BOUNDS":
       same<typeof error.length, number>(true);
       same<typeof error.available, number | undefined>(true);
+      return error.call;
+    case "ERR_HEAP_BROKEN":
+      same<typeof error.address, bigint>(true);
+      return error.invariant;
+    case "ERR_HEAP_DESTROYED":
       return error.call;
     case "ERR_EXTERNAL_VIEWS_UNSUPPORTED":
       return text;
