@@ -23,10 +23,10 @@ function isPowerOfTwo(value: bigint): boolean {
 }
 
 /** The alignment as a number; the same rule as for sizes, and a power of two. */
-export function alignmentFrom(alignment: number | bigint): number {
-  const number = sizeFrom(alignment, "alignment");
+export function alignmentFrom(alignment: number | bigint, argument = "alignment"): number {
+  const number = sizeFrom(alignment, argument);
   if (isPowerOfTwo(BigInt(alignment))) return number;
-  throw invalidArgument("alignment", "a power of two", alignment);
+  throw invalidArgument(argument, "a power of two", alignment);
 }
 
 /** Throws unless `ptr` is a bigint that is an address. */

@@ -1,7 +1,10 @@
 // The public interface of pagerun. Owns the list of names and nothing else.
+export { type AllocOptions, alloc } from "./alloc.js";
+export { Block } from "./block.js";
 export { type Capabilities, capabilities } from "./capabilities.js";
 export { PagerunError, type PagerunErrorCode, type PagerunErrorOf, type PagerunFailures } from "./errors.js";
 export { alignedAlloc, calloc, free, malloc, realloc, usableSize } from "./heap.js";
+export { setLeakWarnings } from "./leaks.js";
 export {
   type ArenaSnapshot,
   type MappingSnapshot,

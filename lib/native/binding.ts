@@ -96,6 +96,31 @@ export interface Binding {
   /** In: a pointer into a live block, bytes that end in the same block. The buffer covers these. Null, undefined: as above. */
   blockBuffer(): ArrayBuffer | null | undefined;
 
+  /** Out: the number of a new ledger of Blocks. */
+  addLedger(): void;
+  /** In: a ledger, entries. Room for that many, four words each; undefined where there is no memory. */
+  growLedger(): ArrayBuffer | undefined;
+  /**
+   * In: a ledger, an entry of it whose Block has no ArrayBuffer yet. One over its bytes; null where the runtime refuses it,
+   * undefined where the block is not live.
+   */
+  makeBlockBytes(): ArrayBuffer | null | undefined;
+  /** In: a ledger, an entry. Out: 1 when the Block's ArrayBuffer has its memory, else 0. */
+  hasBlockBytes(): void;
+  /** In: a ledger, an entry. Detaches its ArrayBuffer. Out: 1 when the caller is to free the block, 0 when that is done later. */
+  endBlockBytes(): void;
+  /** In: a ledger, an entry. Leaves its ArrayBuffer to whoever holds it. Out: as above. */
+  dropBlockBytes(): void;
+  /** In: the number of a home. Detaches the ArrayBuffers of its Blocks; the blocks whose memory can still be reached. */
+  endHome(): bigint[] | undefined;
+  detach(buffer: ArrayBuffer): void;
+  /** In: a pointer into a live block, bytes that end in it, which become zero. Out: 1 when they are. */
+  clearBytes(): void;
+  /** In: pointers into two live blocks, from and to; bytes that end in both. Out: 1 when they are copied. */
+  copyBytes(): void;
+  /** In: bytes of memory that V8 shall know of, negative for fewer. */
+  adjustExternalMemory(): void;
+
   /** In: a pointer into a live block. Undefined when it ends before the bytes do: nothing was copied. Out: their number. */
   copyIn(bytes: Uint8Array): true | undefined;
   copyOut(bytes: Uint8Array): true | undefined;

@@ -25,6 +25,7 @@ Napi::Object load(Napi::Env env, Napi::Object exports) {
   exports.Set("isPreloaded", core() != core_api_own());
   define_heap_calls(exports, environment);
   define_buffer_calls(exports, environment);
+  define_block_calls(exports, environment);
   define_copy_calls(exports, environment);
   define_report_calls(exports);
   define_fault_calls(exports);

@@ -6,6 +6,7 @@
 // into another one), one with the ArrayBuffer object made here, because an asynchronous call on another thread may
 // still use the memory that the object had when the call began.
 #include "calls.h"
+#include "external_buffer.h"
 #include "held_block.h"
 
 namespace pagerun::node {
@@ -15,17 +16,6 @@ namespace {
 void unpin(napi_env /*env*/, void* start, void* /*hint*/) { core()->mapping_unpin(start); }
 
 void unpin_external(napi_env env, void* /*data*/, void* start) { unpin(env, start, nullptr); }
-
-// The ArrayBuffer; a null pointer, with no exception left behind, where the runtime refuses.
-napi_value external_buffer(napi_env env, void* address, size_t bytes, napi_finalize finalize, void* hint) {
-  napi_value buffer = nullptr;
-  if (napi_create_external_arraybuffer(env, address, bytes, finalize, hint, &buffer) == napi_ok) return buffer;
-  bool is_pending = false;
-  napi_is_exception_pending(env, &is_pending);
-  napi_value exception = nullptr;
-  if (is_pending) napi_get_and_clear_last_exception(env, &exception);
-  return nullptr;
-}
 
 // What a call returns for a buffer: JavaScript's null where the runtime refused it.
 napi_value buffer_or_null(napi_env env, napi_value buffer) {

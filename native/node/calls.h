@@ -14,6 +14,9 @@ void define_heap_calls(Napi::Object exports, Environment* environment);
 /// ArrayBuffers over memory: stretchBuffer, blockBuffer, and whether the runtime allows them.
 void define_buffer_calls(Napi::Object exports, Environment* environment);
 
+/// What Blocks need: their ledgers, the ArrayBuffers that they give out, and what V8 is told of their memory.
+void define_block_calls(Napi::Object exports, Environment* environment);
+
 /// copyIn, copyOut.
 void define_copy_calls(Napi::Object exports, Environment* environment);
 

@@ -18,6 +18,7 @@
 
 #include "../abi/core_api.h"
 #include "../core/page.h"
+#include "block_ledgers.h"
 
 namespace pagerun::node {
 
@@ -39,6 +40,7 @@ struct Environment {
   const CoreApi* core;
   MailboxWord* mailbox;                               // the memory of `mailbox_buffer`
   Napi::Reference<Napi::ArrayBuffer> mailbox_buffer;  // keeps it alive as long as the functions that use it
+  BlockLedgers blocks;
 };
 
 /// The environment that a plain function was made with.

@@ -1,7 +1,10 @@
 // Types of the public interface, checked by the compiler alone (npm run typecheck): this file is never run.
 // A line below `@ts-expect-error` must be an error; the compiler says so where it is none.
 import {
+  type AllocOptions,
   type alignedAlloc,
+  alloc,
+  Block,
   type Capabilities,
   type calloc,
   capabilities,
@@ -16,6 +19,7 @@ import {
   type PagerunErrorOf,
   realloc,
   type Snapshot,
+  type setLeakWarnings,
   snapshot,
   type usableSize,
   type Verdict,
@@ -72,6 +76,33 @@ realloc(8n, null);
 copyIn(8n, [1, 2, 3]);
 // @ts-expect-error
 const pointer: number = malloc(8);
+
+// A Block is made by alloc alone; 64-bit values are bigint.
+const block: Block = alloc(8, { zero: false, align: 64n });
+same<Parameters<typeof alloc>, [size: number | bigint, options?: AllocOptions | undefined]>(true);
+same<Parameters<typeof setLeakWarnings>, [on: boolean]>(true);
+same<typeof block.ptr, bigint>(true);
+same<typeof block.size, number>(true);
+const blockBytes: Uint8Array = block.bytes;
+const blockBuffer: Buffer = block.buffer();
+block.resize(16n);
+block.setInt64(0, 1n);
+same<ReturnType<typeof block.getUint64>, bigint>(true);
+same<ReturnType<typeof block.getInt8>, number>(true);
+function usesBlock(): number {
+  using scoped = alloc(16);
+  return scoped.getInt32();
+}
+// @ts-expect-error
+new Block();
+// @ts-expect-error
+block.size = 4;
+// @ts-expect-error
+block.setInt64(0, 1);
+// @ts-expect-error
+block.setFloat32(0, 1n);
+// @ts-expect-error
+alloc(8, { zero: 1 });
 
 // What is reported cannot be changed by accident.
 // @ts-expect-error
@@ -147,4 +178,4 @@ const plain: Error = whole;
 // @ts-expect-error
 new PagerunError();
 
-export { plain, pointer, tell };
+export { blockBuffer, blockBytes, plain, pointer, tell, usesBlock };

@@ -1,0 +1,424 @@
+// Block: memory that is owned. Owns its block from alloc to free, and every view that it has given out: they end with it.
+// What happens to dropped Blocks, and to those left when their thread ends, is lib/ledger.ts.
+// Thread rule: a Block belongs to the thread that made it. Others may use its memory through `ptr`, and not free it.
+import { sizeFrom } from "./arguments.js";
+import { maxBufferBytes } from "./buffers.js";
+import { capabilities } from "./capabilities.js";
+import {
+  doubleFree,
+  externalViewsUnsupported,
+  invalidArgument,
+  outOfBounds,
+  outOfMemory,
+  PagerunError,
+} from "./errors.js";
+import { forget, watch } from "./leaks.js";
+import { type BlockHome, endOwnWindows, enter, type Life, leave, move, post, tell } from "./ledger.js";
+import { binding, mailbox } from "./native/binding.js";
+import { addressOf, knownWindow, newWindow, noView, type Window } from "./windows.js";
+
+const { makeBlockBytes, hasBlockBytes, endBlockBytes, detach, copyBytes } = binding;
+const { pointers, numbers } = mailbox;
+const { externalViews } = capabilities;
+
+/** malloc and realloc align to this much by themselves. */
+export const plainAlignment = 16;
+
+/** The size of a Block that is over. */
+const over = -1;
+
+/** ArrayBuffers of Blocks of other homes than the heap, which must not be collected before them. */
+const homesOfBuffers = new WeakMap<ArrayBuffer, BlockHome>();
+
+/** Only this module makes Blocks. */
+const makerKey = Symbol("maker");
+let make: (home: BlockHome, ptr: bigint, size: number, alignment: number) => Block;
+
+function wrongValue(expected: "number" | "bigint", value: unknown): PagerunError {
+  return invalidArgument("value", `a ${expected}`, value);
+}
+
+/** The same error as coming from the call that the program made. */
+export function asFrom(call: string, size: number, error: unknown): unknown {
+  return error instanceof PagerunError && error.code === "ERR_OUT_OF_MEMORY" ? outOfMemory(call, size) : error;
+}
+
+/**
+ * Memory that is owned: it is live until `free`, or until nothing refers to the Block and its bytes any more.
+ *
+ * After `free` every view that came from it has length 0, and every access is refused. `using block = alloc(4096)` frees it at the
+ * end of the scope. Made by `alloc`; the class is exported for `instanceof`.
+ *
+ * The accessors (`getInt8` to `setFloat64`) read and write host order, which is little endian, at any offset in bytes; values are taken as
+ * DataView takes them, and must be of the right type. They cost about what those of DataView cost, and need no ArrayBuffer of the Block.
+ * Their errors: ERR_OUT_OF_BOUNDS where not all bytes are in a live block, ERR_INVALID_ARGUMENT, and ERR_EXTERNAL_VIEWS_UNSUPPORTED
+ * where the runtime has no ArrayBuffers over such memory.
+ *
+ * Do not free or resize a Block, as you would not free memory in C, while an asynchronous call (fs, zlib, crypto) still works on its
+ * bytes: Node.js 20 ends the process when an ArrayBuffer is detached under zlib.
+ *
+ * Thread rule: a Block belongs to its thread and ends with it at the latest. Send `ptr` to others, or a copy of the bytes.
+ *
+ * @example
+ * ```ts
+ * import { alloc, Block } from "pagerun";
+ *
+ * const block = alloc(16);
+ * console.assert(block instanceof Block && block.ptr % 16n === 0n);
+ * block.setInt32(4, -7);
+ * console.assert(block.getInt32(4) === -7);
+ * const { bytes } = block;
+ * block.free();
+ * console.assert(bytes.length === 0 && block.size === 0 && block.ptr === 0n);
+ * ```
+ */
+export class Block implements Disposable {
+  readonly #home: BlockHome;
+  readonly #life: Life;
+  readonly #entry: number;
+  readonly #alignment: number;
+  #ptr: bigint;
+  #size: number;
+  /** Bytes that can be reached through the window; 0 where the next access has to look for one. */
+  #limit = 0;
+  /** Where the block starts in the window. */
+  #start = 0;
+  #window: DataView = noView;
+  #ownWindows: Window[] | undefined = undefined;
+  #bytes: Uint8Array | undefined = undefined;
+
+  private constructor(key: symbol, home: BlockHome, ptr: bigint, size: number, alignment: number) {
+    if (key !== makerKey) throw new TypeError("Blocks are made by alloc");
+    this.#home = home;
+    this.#life = home.life;
+    this.#alignment = alignment;
+    this.#ptr = ptr;
+    this.#size = size;
+    this.#entry = enter(this, home, ptr, size);
+    watch(this.#entry);
+  }
+
+  static {
+    make = (home, ptr, size, alignment) => new Block(makerKey, home, ptr, size, alignment);
+  }
+
+  /** The block's address, for C and for `view`; 0n when the Block is over. `resize` may change it. */
+  get ptr(): bigint {
+    return this.#isLive() ? this.#ptr : 0n;
+  }
+
+  /** Bytes; 0 when the Block is over. */
+  get size(): number {
+    return this.#isLive() ? this.#size : 0;
+  }
+
+  /**
+   * All bytes, as the memory itself. The same array each time, over an ArrayBuffer of the Block's own, until the Block is freed or
+   * resized: then it has length 0, like every other view of that ArrayBuffer.
+   *
+   * Holding it keeps the memory, also when the Block is dropped. Who transfers the ArrayBuffer away takes the bytes along: this
+   * array has length 0 from then on, and the memory is freed when the Block is over and the other ArrayBuffer is gone.
+   *
+   * Cost: microseconds when asked for the first time, which is what an external ArrayBuffer costs; then nothing.
+   *
+   * @throws PagerunError ERR_EXTERNAL_VIEWS_UNSUPPORTED, ERR_INVALID_ARGUMENT (a Block longer than any typed array)
+   */
+  get bytes(): Uint8Array {
+    return this.#bytes ?? this.#makeBytes();
+  }
+
+  /** All bytes as a Buffer over the same memory as `bytes`: for functions that want one. Same life, cost and errors. */
+  buffer(): Buffer {
+    const { bytes } = this;
+    return bytes.byteLength === 0 ? Buffer.alloc(0) : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  }
+
+  /**
+   * Resizes the block as `realloc` does: in place where that can be, content kept up to the smaller of both sizes, and what is new not
+   * defined. The alignment stays. Every view that came from the Block has length 0 afterwards, moved or not: ask for `bytes` anew.
+   *
+   * Cost: as `realloc`; O(bytes) for Blocks made with `align`.
+   *
+   * @param size - bytes, as for `alloc`; 0 is a size.
+   * @throws PagerunError ERR_INVALID_ARGUMENT, ERR_OUT_OF_MEMORY (the Block and its views are as they were), ERR_DOUBLE_FREE
+   */
+  resize(size: number | bigint): void {
+    const bytes = sizeFrom(size, "size");
+    if (!this.#isLive()) throw doubleFree("resize", this.#ptr);
+    try {
+      this.#moveTo(bytes);
+    } catch (error) {
+      throw asFrom("resize", bytes, error);
+    }
+  }
+
+  /**
+   * Frees the block and ends every view that came from it.
+   *
+   * Cost: O(1); as much again as an ArrayBuffer's end costs where `bytes` was asked for.
+   *
+   * @throws PagerunError ERR_DOUBLE_FREE
+   */
+  free(): void {
+    if (!this.#isLive()) throw doubleFree("free", this.#ptr);
+    const isMine = this.#endBytes();
+    this.#closeWindow();
+    this.#size = over;
+    leave(this.#entry);
+    forget(this.#entry);
+    if (isMine) this.#home.free(this.#ptr);
+  }
+
+  /** Frees the block, if that has not been done: what `using` calls. */
+  [Symbol.dispose](): void {
+    if (this.#isLive()) this.free();
+  }
+
+  getInt8(offset = 0): number {
+    const at = this.#at("getInt8", offset, 1);
+    return this.#window.getInt8(at);
+  }
+
+  getUint8(offset = 0): number {
+    const at = this.#at("getUint8", offset, 1);
+    return this.#window.getUint8(at);
+  }
+
+  getInt16(offset = 0): number {
+    const at = this.#at("getInt16", offset, 2);
+    return this.#window.getInt16(at, true);
+  }
+
+  getUint16(offset = 0): number {
+    const at = this.#at("getUint16", offset, 2);
+    return this.#window.getUint16(at, true);
+  }
+
+  getInt32(offset = 0): number {
+    const at = this.#at("getInt32", offset, 4);
+    return this.#window.getInt32(at, true);
+  }
+
+  getUint32(offset = 0): number {
+    const at = this.#at("getUint32", offset, 4);
+    return this.#window.getUint32(at, true);
+  }
+
+  getInt64(offset = 0): bigint {
+    const at = this.#at("getInt64", offset, 8);
+    return this.#window.getBigInt64(at, true);
+  }
+
+  getUint64(offset = 0): bigint {
+    const at = this.#at("getUint64", offset, 8);
+    return this.#window.getBigUint64(at, true);
+  }
+
+  getFloat32(offset = 0): number {
+    const at = this.#at("getFloat32", offset, 4);
+    return this.#window.getFloat32(at, true);
+  }
+
+  getFloat64(offset = 0): number {
+    const at = this.#at("getFloat64", offset, 8);
+    return this.#window.getFloat64(at, true);
+  }
+
+  setInt8(offset: number, value: number): void {
+    const at = this.#at("setInt8", offset, 1);
+    if (typeof value !== "number") throw wrongValue("number", value);
+    this.#window.setInt8(at, value);
+  }
+
+  setUint8(offset: number, value: number): void {
+    const at = this.#at("setUint8", offset, 1);
+    if (typeof value !== "number") throw wrongValue("number", value);
+    this.#window.setUint8(at, value);
+  }
+
+  setInt16(offset: number, value: number): void {
+    const at = this.#at("setInt16", offset, 2);
+    if (typeof value !== "number") throw wrongValue("number", value);
+    this.#window.setInt16(at, value, true);
+  }
+
+  setUint16(offset: number, value: number): void {
+    const at = this.#at("setUint16", offset, 2);
+    if (typeof value !== "number") throw wrongValue("number", value);
+    this.#window.setUint16(at, value, true);
+  }
+
+  setInt32(offset: number, value: number): void {
+    const at = this.#at("setInt32", offset, 4);
+    if (typeof value !== "number") throw wrongValue("number", value);
+    this.#window.setInt32(at, value, true);
+  }
+
+  setUint32(offset: number, value: number): void {
+    const at = this.#at("setUint32", offset, 4);
+    if (typeof value !== "number") throw wrongValue("number", value);
+    this.#window.setUint32(at, value, true);
+  }
+
+  setInt64(offset: number, value: bigint): void {
+    const at = this.#at("setInt64", offset, 8);
+    if (typeof value !== "bigint") throw wrongValue("bigint", value);
+    this.#window.setBigInt64(at, value, true);
+  }
+
+  setUint64(offset: number, value: bigint): void {
+    const at = this.#at("setUint64", offset, 8);
+    if (typeof value !== "bigint") throw wrongValue("bigint", value);
+    this.#window.setBigUint64(at, value, true);
+  }
+
+  setFloat32(offset: number, value: number): void {
+    const at = this.#at("setFloat32", offset, 4);
+    if (typeof value !== "number") throw wrongValue("number", value);
+    this.#window.setFloat32(at, value, true);
+  }
+
+  setFloat64(offset: number, value: number): void {
+    const at = this.#at("setFloat64", offset, 8);
+    if (typeof value !== "number") throw wrongValue("number", value);
+    this.#window.setFloat64(at, value, true);
+  }
+
+  #isLive(): boolean {
+    return this.#size !== over && !this.#life.isOver;
+  }
+
+  /** Where `offset` is in the window, with `bytes` from there on. No user code runs from here to the access. */
+  #at(call: string, offset: number, bytes: number): number {
+    const isInWindow = typeof offset === "number" && offset >>> 0 === offset && offset + bytes <= this.#limit;
+    return isInWindow && !this.#life.isOver ? this.#start + offset : this.#atSlow(call, offset, bytes);
+  }
+
+  #atSlow(call: string, offset: number, bytes: number): number {
+    if (!Number.isSafeInteger(offset) || offset < 0) {
+      throw invalidArgument("offset", "a non-negative safe integer", offset);
+    }
+    if (!this.#isLive()) throw outOfBounds(call, this.#ptr, bytes, undefined);
+    if (offset + bytes > this.#size) {
+      throw outOfBounds(call, this.#ptr + BigInt(offset), bytes, Math.max(0, this.#size - offset));
+    }
+    return this.#openWindow(call, offset, bytes);
+  }
+
+  #openWindow(call: string, offset: number, bytes: number): number {
+    const address = addressOf(this.#ptr);
+    const { start, view: window } = knownWindow(address, this.#size) ?? this.#ownWindow(call, address, offset, bytes);
+    this.#window = window;
+    this.#start = address - start;
+    const isWhole = start <= address && address + this.#size <= start + window.byteLength;
+    this.#limit = isWhole ? this.#size : 0;
+    return this.#start + offset;
+  }
+
+  #ownWindow(call: string, address: number, offset: number, bytes: number): Window {
+    const from = address + offset;
+    const known = this.#ownWindows?.find(
+      ({ start, view: window }) => start <= from && from + bytes <= start + window.byteLength,
+    );
+    if (known !== undefined) return known;
+    const made = externalViews ? newWindow(this.#ptr, this.#entry, offset) : null;
+    if (made === undefined) throw outOfBounds(call, this.#ptr, bytes, undefined);
+    if (made === null) throw externalViewsUnsupported(call, this.#ptr, bytes);
+    if (made.isOwn) {
+      this.#ownWindows ??= [];
+      this.#ownWindows.push(made);
+    }
+    return made;
+  }
+
+  #closeWindow(): void {
+    this.#limit = 0;
+    this.#window = noView;
+    if (this.#ownWindows === undefined) return;
+    for (const { view: window } of this.#ownWindows) detach(window.buffer as ArrayBuffer);
+    this.#ownWindows = undefined;
+    endOwnWindows(this.#entry);
+  }
+
+  #makeBytes(): Uint8Array {
+    const isEmpty = !this.#isLive() || this.#size === 0;
+    this.#bytes = isEmpty ? new Uint8Array(0) : new Uint8Array(this.#makeBuffer());
+    return this.#bytes;
+  }
+
+  #makeBuffer(): ArrayBuffer {
+    const size = this.#size;
+    if (size > maxBufferBytes) {
+      throw invalidArgument("size", `at most ${maxBufferBytes} bytes, the longest typed array of this runtime,`, size);
+    }
+    post(this.#entry);
+    const buffer = externalViews ? makeBlockBytes() : null;
+    if (buffer === null) throw externalViewsUnsupported("bytes", this.#ptr, size);
+    if (buffer === undefined) throw outOfBounds("bytes", this.#ptr, size, undefined);
+    // V8 counts the ArrayBuffer from now on.
+    tell(this.#life, -size);
+    if (this.#life.number !== 0) homesOfBuffers.set(buffer, this.#home);
+    return buffer;
+  }
+
+  /** The Block's ArrayBuffer has been made, whatever has become of it. */
+  #hasBuffer(): boolean {
+    return this.#bytes !== undefined && this.#size > 0;
+  }
+
+  /** Ends what `bytes` gave out. True when nobody else can reach the memory, so that it can be freed at once. */
+  #endBytes(): boolean {
+    if (!this.#hasBuffer()) {
+      tell(this.#life, -this.#size);
+      return true;
+    }
+    post(this.#entry);
+    endBlockBytes();
+    return numbers[0] === 1;
+  }
+
+  /** True where realloc may take the memory: not from an ArrayBuffer to which it was transferred. */
+  #canRealloc(): boolean {
+    if (this.#alignment > plainAlignment) return false;
+    if (!this.#hasBuffer()) return true;
+    post(this.#entry);
+    hasBlockBytes();
+    return numbers[0] === 1;
+  }
+
+  #moveTo(size: number): void {
+    const from = this.#ptr;
+    const isRealloc = this.#canRealloc();
+    const to = isRealloc ? this.#home.realloc(from, Math.max(size, 1)) : this.#copyTo(size);
+    // The Block has its new place, and nothing fails from here on.
+    const isMine = this.#endBytes();
+    this.#closeWindow();
+    this.#bytes = undefined;
+    this.#ptr = to;
+    this.#size = size;
+    move(this.#entry, to, size);
+    tell(this.#life, size);
+    if (isMine && !isRealloc) this.#home.free(from);
+  }
+
+  #copyTo(size: number): bigint {
+    const to = this.#home.alignedAlloc(this.#alignment, size);
+    numbers[2] = Math.min(size, this.#size);
+    pointers[0] = this.#ptr;
+    pointers[1] = to;
+    copyBytes();
+    if (numbers[0] === 1) return to;
+    this.#home.free(to);
+    throw doubleFree("resize", this.#ptr);
+  }
+}
+
+/** A Block of a block that has just been allocated in `home`, and is freed when there is no room for the Block. */
+export function makeBlock(home: BlockHome, ptr: bigint, size: number, alignment = plainAlignment): Block {
+  try {
+    return make(home, ptr, size, alignment);
+  } catch (error) {
+    home.free(ptr);
+    throw error;
+  }
+}

@@ -1,0 +1,164 @@
+#include "block_ledgers.h"
+
+#include <cstring>
+#include <memory>
+
+#include "environment.h"
+#include "external_buffer.h"
+#include "held_block.h"
+
+namespace pagerun::node {
+
+namespace {
+
+// A mapping stays mapped while an asynchronous call may still use the memory that the ArrayBuffer had when it began.
+void unpin_object(napi_env /*env*/, void* start, void* /*hint*/) { core()->mapping_unpin(start); }
+
+// The ArrayBuffer itself, or null when it has been collected.
+napi_value value_of(napi_env env, const BlockBuffer& buffer) {
+  napi_value value = nullptr;
+  return napi_get_reference_value(env, buffer.reference, &value) == napi_ok ? value : nullptr;
+}
+
+bool is_attached_value(napi_env env, napi_value value) {
+  bool is_detached = true;
+  return value != nullptr && napi_is_detached_arraybuffer(env, value, &is_detached) == napi_ok && !is_detached;
+}
+
+}  // namespace
+
+size_t BlockLedgers::add() {
+  ledgers_.emplace_back();
+  return ledgers_.size() - 1;
+}
+
+napi_value BlockLedgers::grow(size_t number, size_t entries) {
+  void* memory = nullptr;
+  napi_value value = nullptr;
+  if (number >= ledgers_.size() || entries > SIZE_MAX / sizeof(LedgerEntry)) return nullptr;
+  Ledger& ledger = ledgers_[number];
+  if (entries <= ledger.entries) return nullptr;
+  if (napi_create_arraybuffer(env_, entries * sizeof(LedgerEntry), &memory, &value) != napi_ok) {
+    clear_exception(env_);
+    return nullptr;
+  }
+  if (ledger.entries > 0) memcpy(memory, ledger.first, ledger.entries * sizeof(LedgerEntry));
+  ledger.memory = Napi::Persistent(Napi::ArrayBuffer(env_, value));
+  ledger.first = static_cast<LedgerEntry*>(memory);
+  ledger.entries = entries;
+  return value;
+}
+
+BlockLedgers::Refusal BlockLedgers::make_buffer(LedgerEntry* entry, napi_value* made) {
+  auto bytes = static_cast<size_t>(entry->bytes);
+  HeldBlock for_memory, for_object;
+  if (!for_memory.hold(entry->ptr, bytes) || !for_object.hold(entry->ptr, bytes)) return Refusal::kNoBlock;
+  auto buffer = std::make_unique<BlockBuffer>(BlockBuffer{entry->ptr, this, entry->home});
+  napi_value value = external_buffer(env_, entry->ptr, bytes, memory_finalizer, buffer.get());
+  if (value == nullptr) return Refusal::kNoBuffer;
+  BlockBuffer* const kept = buffer.release();  // from here on the finalizer's
+  list_of(kept->home).push(kept);
+  kept->is_pinned = is_mapping(for_memory.block());
+  for_memory.give_up();
+  if (kept->is_pinned && napi_add_finalizer(env_, value, kept->ptr, unpin_object, nullptr, nullptr) == napi_ok) {
+    for_object.give_up();
+  }
+  napi_create_reference(env_, value, 0, &kept->reference);
+  // Hooks run last first: this one has to see the ArrayBuffer before the runtime's own, which detaches it.
+  napi_remove_env_cleanup_hook(env_, before_end, this);
+  napi_add_env_cleanup_hook(env_, before_end, this);
+  entry->buffer = kept;
+  *made = value;
+  return Refusal::kNone;
+}
+
+bool BlockLedgers::is_attached(const LedgerEntry& entry) const {
+  return entry.buffer != nullptr && is_attached_value(env_, value_of(env_, *entry.buffer));
+}
+
+bool BlockLedgers::detach(BlockBuffer* buffer) {
+  napi_value value = value_of(env_, *buffer);
+  if (!is_attached_value(env_, value)) return false;
+  buffer->is_proven = napi_detach_arraybuffer(env_, value) == napi_ok;
+  return buffer->is_proven;
+}
+
+// The Block is over. True when its buffer's memory is as well; else the finalizer goes on from here.
+bool BlockLedgers::leave(LedgerEntry* entry) {
+  BlockBuffer* buffer = entry->buffer;
+  entry->buffer = nullptr;
+  buffer->is_ended = true;
+  if (buffer->is_gone) {
+    remove(buffer);
+    return true;
+  }
+  return buffer->is_proven;
+}
+
+bool BlockLedgers::end_buffer(LedgerEntry* entry) {
+  if (entry->buffer == nullptr) return true;
+  detach(entry->buffer);
+  return leave(entry);
+}
+
+bool BlockLedgers::drop_buffer(LedgerEntry* entry) { return entry->buffer == nullptr || leave(entry); }
+
+// True when the memory can still be reached.
+bool BlockLedgers::end_with_home(BlockBuffer* buffer) {
+  if (buffer->is_gone) {
+    remove(buffer);
+    return false;
+  }
+  buffer->is_ended = true;
+  return !buffer->is_proven && !detach(buffer);
+}
+
+void BlockLedgers::memory_finalizer(napi_env /*env*/, void* ptr, void* data) {
+  auto* buffer = static_cast<BlockBuffer*>(data);
+  if (buffer->is_pinned) core()->mapping_unpin(ptr);
+  buffer->is_gone = true;
+  if (!buffer->is_ended) return;
+  // A misuse: the program has freed the block behind the Block's back. There is nobody to tell.
+  if (!buffer->is_proven && !buffer->is_foreign) static_cast<void>(core()->deallocate(ptr));
+  buffer->owner->remove(buffer);
+}
+
+void BlockLedgers::remove(BlockBuffer* buffer) {
+  list_of(buffer->home).remove(buffer);
+  napi_delete_reference(env_, buffer->reference);
+  delete buffer;
+}
+
+// The environment is about to end, and so is every ArrayBuffer of it. One that has lost its memory before has lost it
+// to another ArrayBuffer, which may belong to another thread by now.
+void BlockLedgers::judge(const List<BlockBuffer>& buffers) {
+  for (BlockBuffer* buffer = buffers.first(); buffer != nullptr; buffer = buffer->next) {
+    buffer->is_foreign = !buffer->is_gone && !buffer->is_proven && !is_attached_value(env_, value_of(env_, *buffer));
+  }
+}
+
+void BlockLedgers::before_end(void* data) {
+  auto* self = static_cast<BlockLedgers*>(data);
+  napi_handle_scope scope = nullptr;
+  if (napi_open_handle_scope(self->env_, &scope) != napi_ok) return;
+  self->judge(self->of_heap_);
+  self->judge(self->of_homes_);
+  napi_close_handle_scope(self->env_, scope);
+}
+
+void BlockLedgers::free_left(const LedgerEntry& entry) {
+  if (entry.ptr == nullptr || entry.home != 0) return;
+  bool is_unreachable = entry.buffer == nullptr || (entry.buffer->is_gone && !entry.buffer->is_foreign);
+  if (is_unreachable) static_cast<void>(core()->deallocate(entry.ptr));
+}
+
+BlockLedgers::~BlockLedgers() {
+  for (const Ledger& ledger : ledgers_) {
+    for (size_t i = 0; i < ledger.entries; i++) free_left(ledger.first[i]);
+  }
+  for (List<BlockBuffer>* buffers : {&of_heap_, &of_homes_}) {
+    while (BlockBuffer* buffer = buffers->pop()) delete buffer;
+  }
+}
+
+}  // namespace pagerun::node
