@@ -23,7 +23,7 @@ void FreeList::open(const Range& range, const FreeListOptions& options) {
   if (options_.align_bytes < options_.field_bytes) options_.align_bytes = options_.field_bytes;
   // Blocks start a header in front of an aligned address, and are multiples of the alignment long.
   margin_bytes_ = round_up(header_bytes(), options_.align_bytes) - header_bytes();
-  first_ = rover_ = nullptr;
+  first_ = rover_ = place_ = nullptr;
 }
 
 // Fields are copied, not cast to: a block of 4-byte fields may start anywhere that 4 divides.
@@ -125,7 +125,10 @@ void* FreeList::take(Found found, size_t total) {
     next = rest;
   }
   link(found.prev, next);
-  if (options_.fit == Fit::kNext) rover_ = found.prev;
+  if (options_.fit == Fit::kNext) {
+    place_ = block;
+    rover_ = found.prev;
+  }
   if (options_.has_id) set_field(block, kSecond, options_.id);
   return block + header_bytes();
 }
@@ -154,6 +157,7 @@ void FreeList::put(char* block) {
   }
   set_next(block, next);
   link(prev, block);
+  if (prev == rover_ && block < place_) rover_ = block;
   if (next != nullptr) merge(block, next);
   if (prev != nullptr) merge(prev, block);
 }

@@ -131,7 +131,8 @@ class FreeList {
   FreeListOptions options_;
   size_t margin_bytes_ = 0;  // in front of the first block, where user memory is aligned more than fields are
   char* first_ = nullptr;    // the free list
-  char* rover_ = nullptr;    // next fit: the node behind which the next search starts; null: at the first
+  char* place_ = nullptr;    // next fit: the block handed out last, behind which the next search starts,
+  char* rover_ = nullptr;    // and the last node in front of it, null when there is none
 };
 
 }  // namespace pagerun::textbook
