@@ -13,12 +13,34 @@ namespace {
 
 bool mapping_pin(const void* ptr) { return mapping_table.pin(ptr); }
 void mapping_unpin(const void* ptr) { mapping_table.unpin(ptr); }
+RangeStatus range_take(size_t bytes, const RangeOptions* options, void** start) {
+  return range_table.take(bytes, *options, start);
+}
+Misuse range_put(void* ptr) { return range_table.put(ptr); }
+RangeStatus range_protect(void* ptr, size_t bytes, os::Protection protection) {
+  return range_table.protect(ptr, bytes, protection);
+}
+RangeStatus range_advise(void* ptr, size_t bytes, os::Advice advice, int* error) {
+  return range_table.advise(ptr, bytes, advice, error);
+}
+bool range_find(const void* ptr, Range* range) { return range_table.find(ptr, range); }
+bool range_find_allowing(const void* ptr, os::Protection protection, RangePart* found) {
+  return range_table.find_allowing(ptr, protection, found);
+}
+bool range_hold(const void* ptr, size_t bytes, os::Protection protection) {
+  return range_table.hold(ptr, bytes, protection);
+}
+void range_let_view_go(const void* ptr) { range_table.let_view_go(ptr); }
+void range_pin(const void* ptr) { range_table.pin(ptr); }
+void range_unpin(const void* ptr) { range_table.unpin(ptr); }
 void fail_system_call(uint64_t n) { os::fail_call(n, 1); }
 
 constexpr CoreApi kOwn = {
-    kCoreApiVersion,  sizeof(CoreApi), allocate,         allocate_zeroed, allocate_aligned, deallocate,
-    reallocate,       locate,          mapping_pin,      mapping_unpin,   verify,           snapshot_take,
-    snapshot_release, memory_totals,   fail_system_call, os::call_count,  kStretchBytes,    kPageBytes,
+    kCoreApiVersion,  sizeof(CoreApi), allocate,          allocate_zeroed,     allocate_aligned, deallocate,
+    reallocate,       locate,          mapping_pin,       mapping_unpin,       range_take,       range_put,
+    range_protect,    range_advise,    range_find,        range_find_allowing, range_hold,       range_let_view_go,
+    range_pin,        range_unpin,     os::find_resident, os::lock_limit,      verify,           snapshot_take,
+    snapshot_release, memory_totals,   fail_system_call,  os::call_count,      kStretchBytes,    kPageBytes,
 };
 
 }  // namespace

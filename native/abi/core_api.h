@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "../core/range_table.h"
 #include "../harden/misuse.h"
 #include "../inspect/snapshot.h"
 #include "../inspect/verify.h"
@@ -29,6 +30,21 @@ struct CoreApi {
   /// until every pin is taken back. False when `ptr` is no such block. For views that JavaScript still holds.
   bool (*mapping_pin)(const void* ptr);
   void (*mapping_unpin)(const void* ptr);
+
+  // Ranges, as range_table.h says.
+  RangeStatus (*range_take)(size_t bytes, const RangeOptions* options, void** start);
+  Misuse (*range_put)(void* ptr);
+  RangeStatus (*range_protect)(void* ptr, size_t bytes, os::Protection protection);
+  RangeStatus (*range_advise)(void* ptr, size_t bytes, os::Advice advice, int* error);
+  bool (*range_find)(const void* ptr, Range* range);
+  bool (*range_find_allowing)(const void* ptr, os::Protection protection, RangePart* found);
+  bool (*range_hold)(const void* ptr, size_t bytes, os::Protection protection);
+  void (*range_let_view_go)(const void* ptr);
+  void (*range_pin)(const void* ptr);
+  void (*range_unpin)(const void* ptr);
+  /// Which OS pages of `address` .. `address + bytes` are in memory: 0, or the error's number.
+  int (*find_resident)(const void* address, size_t bytes, uint8_t* resident);
+  size_t (*lock_limit)();
 
   Verdict (*verify)();
   const Snapshot* (*snapshot_take)();

@@ -3,6 +3,7 @@
 #include <pthread.h>
 
 #include "mapping_table.h"
+#include "range_table.h"
 #include "run_list.h"
 
 namespace pagerun {
@@ -36,9 +37,11 @@ void locks_take() {
   arenas_lock.take();
   run_list.lock().take();
   mapping_table.lock().take();
+  range_table.lock().take();
 }
 
 void locks_give() {
+  range_table.lock().give();
   mapping_table.lock().give();
   run_list.lock().give();
   arenas_lock.give();
@@ -47,7 +50,8 @@ void locks_give() {
 
 // The child has one thread: nobody sleeps on a lock, and the other threads' arenas stay as they were caught.
 void fork_in_child() {
-  for (Lock* lock : {&mapping_table.lock(), &run_list.lock(), &late_lock, &hooks_lock}) lock->reset();
+  for (Lock* lock : {&range_table.lock(), &mapping_table.lock(), &run_list.lock(), &late_lock, &hooks_lock})
+    lock->reset();
   arenas_orphan(arena_now(), late_arena);
   arenas_lock.reset();
 }

@@ -4,6 +4,7 @@
 
 #include "../core/arena.h"
 #include "../core/mapping_table.h"
+#include "../core/range_table.h"
 #include "../os/memory.h"
 #include "walk.h"
 
@@ -70,7 +71,7 @@ uint32_t copy_used_bitmap(const PageHeader& page, uint64_t* words) {
 }
 
 struct Counts {
-  uint64_t arenas = 0, pages = 0, runs = 0, mappings = 0, words = 0;
+  uint64_t arenas = 0, pages = 0, runs = 0, mappings = 0, ranges = 0, parts = 0, words = 0;
 };
 
 Counts count_all() {
@@ -87,16 +88,21 @@ Counts count_all() {
     }
   });
   counts.mappings = mapping_table.count();
+  counts.ranges = range_table.ranges().count();
+  counts.parts = range_table.parts().count();
   return counts;
 }
 
-// Where the parts of a snapshot lie in its mapping: header, arenas, pages, runs, mappings, bitmap words.
+// Where the parts of a snapshot lie in its mapping: header, arenas, pages, runs, mappings, ranges, parts, bitmap
+// words.
 struct Writer {
   Snapshot* snapshot;
   ArenaRecord* arenas;
   PageRecord* pages;
   RunRecord* runs;
   MappingRecord* mappings;
+  RangeRecord* ranges;
+  PartRecord* parts;
   uint64_t* words;
 };
 
@@ -112,6 +118,10 @@ size_t layout(const Counts& counts, char* at, Writer* writer) {
   at += counts.runs * sizeof(RunRecord);
   writer->mappings = reinterpret_cast<MappingRecord*>(at);
   at += counts.mappings * sizeof(MappingRecord);
+  writer->ranges = reinterpret_cast<RangeRecord*>(at);
+  at += counts.ranges * sizeof(RangeRecord);
+  writer->parts = reinterpret_cast<PartRecord*>(at);
+  at += counts.parts * sizeof(PartRecord);
   writer->words = reinterpret_cast<uint64_t*>(at);
   at += counts.words * sizeof(uint64_t);
   return static_cast<size_t>(at - from);
@@ -177,6 +187,44 @@ void add_mapping(SnapshotTotals& totals, const Mapping& mapping) {
   add_page(totals, 1, mapping.bytes);
 }
 
+void copy_mappings(Writer& writer) {
+  Snapshot& snapshot = *writer.snapshot;
+  for (size_t i = 0; i < mapping_table.count(); i++) {
+    const Mapping& mapping = mapping_table.entries()[i];
+    add_mapping(snapshot.totals, mapping);
+    if (mapping.is_freed) continue;
+    writer.mappings[snapshot.mapping_count++] = {reinterpret_cast<uint64_t>(mapping.address), mapping.bytes};
+  }
+}
+
+// Ranges that are not unmapped, and their parts: both tables are in address order.
+void copy_ranges(Writer& writer) {
+  Snapshot& snapshot = *writer.snapshot;
+  const AddressTable<RangePart>& parts = range_table.parts();
+  for (size_t i = 0; i < range_table.ranges().count(); i++) {
+    const Range& range = range_table.ranges()[i];
+    if (range.is_unmapped) continue;
+    RangeRecord record = {reinterpret_cast<uint64_t>(range.address),
+                          range.bytes,
+                          snapshot.part_count,
+                          0,
+                          range.guard_bytes,
+                          range.is_locked,
+                          range.is_huge};
+    for (size_t p = snapshot.part_count; p < parts.count() && parts[p].address < range.address + range.bytes; p++) {
+      writer.parts[snapshot.part_count++] = {reinterpret_cast<uint64_t>(parts[p].address), parts[p].bytes,
+                                             static_cast<uint32_t>(parts[p].protection), 0};
+      record.parts++;
+    }
+    writer.ranges[snapshot.range_count++] = record;
+  }
+}
+
+void add_ranges(SnapshotTotals& totals) {
+  for (size_t i = 0; i < range_table.ranges().count(); i++) totals.ranges += !range_table.ranges()[i].is_unmapped;
+  totals.range_bytes = range_table.total_bytes();
+}
+
 }  // namespace
 
 const Snapshot* snapshot_take() {
@@ -194,18 +242,17 @@ const Snapshot* snapshot_take() {
   for (uint64_t i = 0; i < snapshot.page_count; i++)
     add_page(snapshot.totals, writer.pages[i].used, writer.pages[i].block_bytes);
   for (uint64_t i = 0; i < snapshot.run_count; i++) snapshot.totals.free_run_bytes += writer.runs[i].pages * kPageBytes;
-  for (size_t i = 0; i < mapping_table.count(); i++) {
-    const Mapping& mapping = mapping_table.entries()[i];
-    add_mapping(snapshot.totals, mapping);
-    if (mapping.is_freed) continue;
-    writer.mappings[snapshot.mapping_count++] = {reinterpret_cast<uint64_t>(mapping.address), mapping.bytes};
-  }
+  copy_mappings(writer);
+  copy_ranges(writer);
+  add_ranges(snapshot.totals);
   add_regions(snapshot.totals);
   snapshot.totals.arenas = snapshot.arena_count;
   snapshot.arenas = writer.arenas;
   snapshot.pages = writer.pages;
   snapshot.runs = writer.runs;
   snapshot.mappings = writer.mappings;
+  snapshot.ranges = writer.ranges;
+  snapshot.parts = writer.parts;
   snapshot.bitmap_words = writer.words;
   return &snapshot;
 }
@@ -228,6 +275,7 @@ SnapshotTotals memory_totals() {
     }
   });
   for (size_t i = 0; i < mapping_table.count(); i++) add_mapping(totals, mapping_table.entries()[i]);
+  add_ranges(totals);
   add_regions(totals);
   return totals;
 }

@@ -42,6 +42,23 @@ struct MappingRecord {  // a block with a mapping of its own
   uint64_t bytes;
 };
 
+struct RangeRecord {  // OS pages that a program mapped for itself
+  uint64_t address;
+  uint64_t bytes;
+  uint64_t part;  // index of its first part in Snapshot::parts; its parts follow each other
+  uint32_t parts;
+  uint32_t guard_bytes;  // on each side
+  uint32_t is_locked;
+  uint32_t is_huge;
+};
+
+struct PartRecord {  // OS pages of a range with one protection
+  uint64_t address;
+  uint64_t bytes;
+  uint32_t protection;  // os::Protection: 0 none, 1 read, 2 read and write
+  uint32_t reserved;
+};
+
 struct SnapshotTotals {
   uint64_t reserved_bytes;   // address space held
   uint64_t committed_bytes;  // usable: regions' committed parts + mappings
@@ -51,16 +68,20 @@ struct SnapshotTotals {
   uint64_t free_run_bytes;
   uint64_t mapping_bytes;
   uint64_t arenas;
+  uint64_t ranges;       // beside all of the above: OS pages that programs mapped for themselves
+  uint64_t range_bytes;  // guards not counted
 };
 
 struct Snapshot {
   SnapshotTotals totals;
   uint64_t bytes;  // of this copy, header included
-  uint64_t arena_count, page_count, run_count, mapping_count, bitmap_word_count;
+  uint64_t arena_count, page_count, run_count, mapping_count, range_count, part_count, bitmap_word_count;
   const ArenaRecord* arenas;
   const PageRecord* pages;
   const RunRecord* runs;
   const MappingRecord* mappings;
+  const RangeRecord* ranges;
+  const PartRecord* parts;
   const uint64_t* bitmap_words;
 };
 

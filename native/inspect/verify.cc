@@ -2,6 +2,7 @@
 
 #include "../core/arena.h"
 #include "../core/mapping_table.h"
+#include "../core/range_table.h"
 #include "../core/thread_arena.h"
 #include "walk.h"
 
@@ -239,6 +240,39 @@ void check_mappings(Finding& finding) {
   finding.expect(total == mapping_table.total_bytes(), "total_bytes == sum of mappings", &mapping_table);
 }
 
+// The parts of a range, from index *part on, tile it.
+void check_parts(Finding& finding, const Range& range, size_t* part) {
+  const AddressTable<RangePart>& parts = range_table.parts();
+  const char* end = range.address;
+  for (size_t first = *part; end < range.address + range.bytes && finding.is_clean(); (*part)++) {
+    if (!finding.expect(*part < parts.count() && parts[*part].address == end && parts[*part].bytes > 0,
+                        "the parts of a range tile it", range.address))
+      return;
+    finding.expect(*part == first || parts[*part].protection != parts[*part - 1].protection,
+                   "neighbouring parts differ in protection", end);
+    end += parts[*part].bytes;
+  }
+  finding.expect(end == range.address + range.bytes, "the parts of a range tile it", range.address);
+}
+
+void check_ranges(Finding& finding) {
+  const char* end = nullptr;
+  size_t total = 0, part = 0;
+  for (size_t i = 0; i < range_table.ranges().count() && finding.is_clean(); i++) {
+    const Range& range = range_table.ranges()[i];
+    finding.expect(range.address >= end && range.bytes > 0, "ranges are sorted and apart", range.address);
+    finding.expect(range.views <= range.pins, "every view of a range is a pin", range.address);
+    finding.expect(!range.is_unmapped || range.pins > 0, "an unmapped range is pinned", range.address);
+    end = range.address + range.bytes;
+    if (range.is_unmapped) continue;
+    check_parts(finding, range, &part);
+    total += range.bytes;
+  }
+  if (!finding.is_clean()) return;
+  finding.expect(part == range_table.parts().count(), "every part is of a range", &range_table);
+  finding.expect(total == range_table.total_bytes(), "total_bytes == sum of ranges", &range_table);
+}
+
 }  // namespace
 
 Verdict verify() {
@@ -251,6 +285,7 @@ Verdict verify() {
   for (const Arena* arena = arena_first(); arena != nullptr && finding.is_clean(); arena = arena->next)
     check_arena(finding, arena);
   check_mappings(finding);
+  check_ranges(finding);
   return finding.verdict();
 }
 

@@ -2,6 +2,7 @@
 
 #include "../core/arena.h"
 #include "../core/mapping_table.h"
+#include "../core/range_table.h"
 
 namespace pagerun {
 
@@ -9,9 +10,11 @@ HeapLock::HeapLock() {
   arenas_lock.take();
   run_list.lock().take();
   mapping_table.lock().take();
+  range_table.lock().take();
 }
 
 HeapLock::~HeapLock() {
+  range_table.lock().give();
   mapping_table.lock().give();
   run_list.lock().give();
   arenas_lock.give();
