@@ -11,13 +11,7 @@
 import { constants } from "node:buffer";
 import type { Place } from "./misuse.js";
 import { binding, mailbox } from "./native/binding.js";
-
-/** An ArrayBuffer over the memory from address `start` to address `end` (not included). */
-export interface MemoryBuffer {
-  readonly start: number;
-  readonly end: number;
-  readonly buffer: ArrayBuffer;
-}
+import { type MemoryBuffer, rangeBuffer } from "./range-buffers.js";
 
 interface WeakMemoryBuffer {
   readonly start: number;
@@ -104,9 +98,11 @@ function newBlockBuffer(place: Place, to: number): MemoryBuffer | null | undefin
 
 /**
  * An ArrayBuffer that has all addresses from `place.address` to `to` (not included) of a live block that is not all in
- * one stretch; null where the runtime refuses to make one, undefined where the block is gone. O(1) for what was made
+ * one stretch, or of a range; null where the runtime refuses to make one, undefined where the block is gone or the range
+ * does not allow reading and writing. O(1) for what was made
  * before.
  */
 export function blockBuffer(place: Place, to: number): MemoryBuffer | null | undefined {
+  if (place.isRange) return rangeBuffer(place, to);
   return knownBlockBuffer(place, to) ?? newBlockBuffer(place, to);
 }

@@ -56,6 +56,35 @@ export interface PagerunFailures {
   ERR_HEAP_DESTROYED: {
     readonly call: string;
   };
+  /** The OS pages are mapped, and their protection does not allow the access. Nothing was read or written. */
+  ERR_PROTECTED_PAGES: {
+    readonly call: string;
+    readonly ptr: bigint;
+    /** Bytes asked for, from `ptr` on. */
+    readonly length: number;
+  };
+  /** Views or copies of other threads, or an ArrayBuffer that was transferred, still reach the OS pages. Nothing was done. */
+  ERR_PAGES_IN_USE: {
+    readonly call: string;
+    readonly ptr: bigint;
+    readonly length: number;
+  };
+  /** The process may not lock so much memory (RLIMIT_MEMLOCK). Nothing was mapped. */
+  ERR_LOCK_LIMIT: {
+    readonly call: string;
+    /** Bytes asked for. */
+    readonly size: number | bigint;
+    /** Bytes that the process may lock, those locked already included. */
+    readonly limit: number;
+  };
+  /** The system refused for a reason of its own. Nothing was done. */
+  ERR_SYSTEM_REFUSED: {
+    readonly call: string;
+    readonly ptr: bigint;
+    readonly length: number;
+    /** Name of the system's error, such as EINVAL. */
+    readonly reason: string;
+  };
   /** The runtime has no ArrayBuffers over memory that is not its own. Use copyIn and copyOut. */
   ERR_EXTERNAL_VIEWS_UNSUPPORTED: {
     readonly call: string;
@@ -177,8 +206,8 @@ export function interiorPointer(call: string, ptr: bigint, block: bigint | undef
   return error("ERR_INTERIOR_POINTER", message, { call, ptr, block });
 }
 
-export function foreignPointer(call: string, ptr: bigint): PagerunError {
-  const message = `Expected a block of pagerun for ptr in ${call} but received ${describePointer(ptr)}, which it never handed out`;
+export function foreignPointer(call: string, ptr: bigint, expected = "a block of pagerun"): PagerunError {
+  const message = `Expected ${expected} for ptr in ${call} but received ${describePointer(ptr)}, which it never handed out`;
   return error("ERR_FOREIGN_POINTER", message, { call, ptr });
 }
 
@@ -197,6 +226,26 @@ export function heapBroken(call: string, invariant: string, address: bigint): Pa
 
 export function heapDestroyed(call: string): PagerunError {
   return error("ERR_HEAP_DESTROYED", `Expected a heap for ${call} but it is destroyed`, { call });
+}
+
+export function protectedPages(call: string, ptr: bigint, length: number): PagerunError {
+  const message = `Expected OS pages that allow ${call} for ptr but received ${describePointer(ptr)}, whose next ${length} bytes are protected`;
+  return error("ERR_PROTECTED_PAGES", message, { call, ptr, length });
+}
+
+export function pagesInUse(call: string, ptr: bigint, length: number): PagerunError {
+  const message = `Expected OS pages that nobody reaches for ptr in ${call} but received ${describePointer(ptr)}, of which other threads or transferred ArrayBuffers have views`;
+  return error("ERR_PAGES_IN_USE", message, { call, ptr, length });
+}
+
+export function lockLimit(call: string, size: number | bigint, limit: number): PagerunError {
+  const message = `Expected leave to lock ${size} bytes in memory in ${call} but the system gives none; the process may lock ${limit} bytes in all (ulimit -l)`;
+  return error("ERR_LOCK_LIMIT", message, { call, size, limit });
+}
+
+export function systemRefused(call: string, ptr: bigint, length: number, reason: string): PagerunError {
+  const message = `Expected the system to do ${call} for ${length} bytes at ${describePointer(ptr)} but it said ${reason}`;
+  return error("ERR_SYSTEM_REFUSED", message, { call, ptr, length, reason });
 }
 
 export function externalViewsUnsupported(call: string, ptr: bigint, length: number): PagerunError {

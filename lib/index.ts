@@ -6,11 +6,22 @@ export { PagerunError, type PagerunErrorCode, type PagerunErrorOf, type PagerunF
 export { alignedAlloc, calloc, free, malloc, realloc, usableSize } from "./heap.js";
 export { setLeakWarnings } from "./leaks.js";
 export {
+  advisePages,
+  type MapPagesOptions,
+  mapPages,
+  type PageAdvice,
+  type PageProtection,
+  protectPages,
+  residentPages,
+  unmapPages,
+} from "./pages.js";
+export {
   type ArenaSnapshot,
   type MappingSnapshot,
   type MemoryStats,
   memoryStats,
   type PageSnapshot,
+  type RangeSnapshot,
   type RunSnapshot,
   type Snapshot,
   snapshot,

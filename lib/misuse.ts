@@ -2,7 +2,7 @@
 import { doubleFree, foreignPointer, interiorPointer, type PagerunError } from "./errors.js";
 import { binding, mailbox } from "./native/binding.js";
 
-const { locate: callLocate, misuse: misuseNumbers } = binding;
+const { locate: callLocate, locateRange: callLocateRange, misuse: misuseNumbers } = binding;
 const { pointers, numbers } = mailbox;
 
 /** Where a pointer points, in numbers: addresses are below 2 ** 53. */
@@ -15,14 +15,25 @@ export interface Place {
   readonly address: number;
   /** First address of the stretch that has all of the block; 0 when it is not all in one. */
   readonly stretch: number;
+  /** True in a range: OS pages that the program mapped for itself, which may be protected. Then the block is the range. */
+  readonly isRange?: true;
 }
 
-/** Where `ptr`, a checked pointer, points; undefined when it is in no live block. O(1), a lock for the largest blocks. */
+/** Where `ptr` points in a range, if it is in one. A lock. */
+export function rangePlaceOf(ptr: bigint): Place | undefined {
+  pointers[0] = ptr;
+  callLocateRange();
+  const start = numbers[0]!;
+  if (start === 0) return undefined;
+  return { start, end: start + numbers[1]!, address: numbers[2]!, stretch: 0, isRange: true };
+}
+
+/** Where `ptr`, a checked pointer, points; undefined when it is in no live block or range. O(1), a lock for the largest blocks. */
 export function placeOf(ptr: bigint): Place | undefined {
   pointers[0] = ptr;
   callLocate();
   const start = numbers[0]!;
-  if (start === 0) return undefined;
+  if (start === 0) return rangePlaceOf(ptr);
   return { start, end: start + numbers[1]!, address: numbers[2]!, stretch: numbers[3]! };
 }
 

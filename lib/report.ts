@@ -21,6 +21,10 @@ export interface MemoryStats {
   readonly mappingBytes: number;
   /** Number of arenas; every thread that allocates has one, and they are used again. */
   readonly arenas: number;
+  /** Number of mappings that `mapPages` has made and that are not unmapped. Not part of any figure above. */
+  readonly ranges: number;
+  /** Their bytes, guards not counted. */
+  readonly rangeBytes: number;
 }
 
 /**
@@ -122,6 +126,22 @@ export interface MappingSnapshot {
   readonly bytes: number;
 }
 
+/** OS pages that `mapPages` has mapped. */
+export interface RangeSnapshot {
+  readonly address: bigint;
+  readonly bytes: number;
+  /** Bytes of the guard on each side; 0 without. */
+  readonly guardBytes: number;
+  readonly locked: boolean;
+  readonly huge: boolean;
+  /** OS pages in a row with one protection, in address order; they tile the range. */
+  readonly parts: readonly {
+    readonly address: bigint;
+    readonly bytes: number;
+    readonly protection: "none" | "read" | "readWrite";
+  }[];
+}
+
 /** A copy of the heap's records as plain data. */
 export interface Snapshot {
   /** Computed from the records below. */
@@ -130,12 +150,14 @@ export interface Snapshot {
   readonly pages: readonly PageSnapshot[];
   readonly runs: readonly RunSnapshot[];
   readonly mappings: readonly MappingSnapshot[];
+  readonly ranges: readonly RangeSnapshot[];
 }
 
+const protections = ["none", "read", "readWrite"] as const;
 const arenaStates = ["idle", "active", "abandoned"] as const;
 
 /**
- * Copies the records of the heap: arenas, pages with their used bitmaps, free runs, mappings, totals.
+ * Copies the records of the heap: arenas, pages with their used bitmaps, free runs, mappings, ranges, totals.
  *
  * Cost: O(pages), under the heap's lock, and a copy of everything. Any thread.
  *
@@ -154,7 +176,7 @@ const arenaStates = ["idle", "active", "abandoned"] as const;
 export function snapshot(): Snapshot {
   const native = binding.snapshot();
   if (native === undefined) throw outOfMemory("snapshot", 0);
-  const { totals, arenas, pages, runs, mappings, bitmapWords } = native;
+  const { totals, arenas, pages, runs, mappings, ranges, parts, bitmapWords } = native;
   return {
     totals,
     arenas: arenas.map((arena) => ({ ...arena, state: arenaStates[arena.state]! })),
@@ -167,5 +189,9 @@ export function snapshot(): Snapshot {
     })),
     runs,
     mappings,
+    ranges: ranges.map(({ part, parts: count, ...range }) => ({
+      ...range,
+      parts: parts.slice(part, part + count).map((found) => ({ ...found, protection: protections[found.protection]! })),
+    })),
   };
 }

@@ -4,8 +4,15 @@ import { types } from "node:util";
 import { checkPointer, sizeFrom } from "./arguments.js";
 import { blockBuffer, maxBufferBytes, stretchBuffer } from "./buffers.js";
 import { capabilities } from "./capabilities.js";
-import { externalViewsUnsupported, foreignPointer, invalidArgument, outOfBounds, outOfMemory } from "./errors.js";
-import { type Place, placeOf } from "./misuse.js";
+import {
+  externalViewsUnsupported,
+  foreignPointer,
+  invalidArgument,
+  outOfBounds,
+  outOfMemory,
+  protectedPages,
+} from "./errors.js";
+import { type Place, placeOf, rangePlaceOf } from "./misuse.js";
 import { binding, mailbox } from "./native/binding.js";
 
 const { externalViews } = capabilities;
@@ -14,6 +21,7 @@ const { pointers, numbers } = mailbox;
 /** The error for `length` bytes that do not lie in one live block. */
 function boundsError(call: string, ptr: bigint, length: number): Error {
   const place = placeOf(ptr);
+  if (place?.isRange && length <= place.end - place.address) return protectedPages(call, ptr, length);
   if (place !== undefined) return outOfBounds(call, ptr, length, place.end - place.address);
   pointers[0] = ptr;
   if (binding.locate() === binding.misuse.foreignPointer) return foreignPointer(call, ptr);
@@ -72,9 +80,12 @@ function viewOfBlock(ptr: bigint, length: number, place: Place): Uint8Array {
   return new Uint8Array(memory.buffer, place.address - memory.start, length);
 }
 
-/** The runtime refused a buffer (null), or another thread has freed the block at this moment (undefined). */
+/** The runtime refused a buffer (null), another thread has freed the block at this moment, or OS pages are protected. */
 function noBufferError(ptr: bigint, length: number, refusal: null | undefined): Error {
-  return refusal === null ? externalViewsUnsupported("view", ptr, length) : outOfBounds("view", ptr, length, undefined);
+  if (refusal === null) return externalViewsUnsupported("view", ptr, length);
+  return rangePlaceOf(ptr) === undefined
+    ? outOfBounds("view", ptr, length, undefined)
+    : boundsError("view", ptr, length);
 }
 
 /** The bytes that a value stands for, without a copy. No code of the value decides what memory that is. */

@@ -10,6 +10,9 @@ import { loadAddon } from "./loader.cjs";
 /** A caller's error with a pointer, as the addon numbers it; undefined where there was none. */
 export type MisuseNumber = number | undefined;
 
+/** Why a call on OS pages was refused, as the addon numbers it; undefined where it was done. */
+export type RangeStatusNumber = number | undefined;
+
 /** A free-standing copy of the core's totals, all in bytes but the counts. */
 export interface NativeTotals {
   reservedBytes: number;
@@ -20,6 +23,8 @@ export interface NativeTotals {
   freeRunBytes: number;
   mappingBytes: number;
   arenas: number;
+  ranges: number;
+  rangeBytes: number;
 }
 
 export interface NativeSnapshot {
@@ -39,6 +44,16 @@ export interface NativeSnapshot {
   }[];
   runs: { address: bigint; pages: number; dirty: boolean }[];
   mappings: { address: bigint; bytes: number }[];
+  ranges: {
+    address: bigint;
+    bytes: number;
+    guardBytes: number;
+    locked: boolean;
+    huge: boolean;
+    part: number;
+    parts: number;
+  }[];
+  parts: { address: bigint; bytes: number; protection: number }[];
   bitmapWords: BigUint64Array;
 }
 
@@ -66,6 +81,9 @@ export interface NativeTextbookPage {
 export interface Binding {
   readonly mailbox: ArrayBuffer;
   readonly misuse: { readonly doubleFree: number; readonly interiorPointer: number; readonly foreignPointer: number };
+  readonly rangeStatus: Readonly<
+    Record<"outOfMemory" | "lockLimit" | "outOfBounds" | "inUse" | "refused", RangeStatusNumber>
+  >;
   /** True when the core of a preloaded libpagerun.so is used. */
   readonly isPreloaded: boolean;
   readonly hasExternalBuffers: boolean;
@@ -124,6 +142,30 @@ export interface Binding {
   /** In: a pointer into a live block. Undefined when it ends before the bytes do: nothing was copied. Out: their number. */
   copyIn(bytes: Uint8Array): true | undefined;
   copyOut(bytes: Uint8Array): true | undefined;
+
+  /** The kernel's unit, in bytes. */
+  readonly osPageBytes: number;
+  /** In: bytes, protection (none, read, readWrite), wishes (1 huge, 2 locked, 4 guards). Out: the first address. */
+  mapPages(): RangeStatusNumber;
+  /** In: the first address. */
+  unmapPages(): MisuseNumber;
+  /** In: an OS page, bytes of whole OS pages, protection. */
+  protectPages(): RangeStatusNumber;
+  /** In: an OS page, bytes of whole OS pages, advice. Out: the kernel's error where it refused. */
+  advisePages(): RangeStatusNumber;
+  /** In: an OS page. Argument: a byte for each from there on. Out: the kernel's error, or 0. */
+  residentPages(resident: Uint8Array): void;
+  /** In: a pointer. Out, as numbers: the first address of the range that holds it (0: none), its bytes, the pointer, views. */
+  locateRange(): void;
+  /** Out: bytes that the process may lock. */
+  lockLimit(): void;
+  /**
+   * In: a pointer into a range, bytes from there on, the most bytes that a buffer may have. Out: first address and length
+   * of what the buffer covers. Null where the runtime refuses it, undefined where not all may be read and written.
+   */
+  rangeBuffer(): ArrayBuffer | null | undefined;
+  /** Detaches what rangeBuffer made. Undefined when somebody else has. */
+  endRangeBuffer(buffer: ArrayBuffer): true | undefined;
 
   /** Undefined when every invariant holds. */
   verify(): { invariant: string; address: bigint } | undefined;

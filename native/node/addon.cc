@@ -17,16 +17,28 @@ Napi::Object misuse_numbers(Napi::Env env) {
   return numbers;
 }
 
+Napi::Object range_status_numbers(Napi::Env env) {
+  Napi::Object numbers = Napi::Object::New(env);
+  numbers.Set("outOfMemory", static_cast<double>(RangeStatus::kOutOfMemory));
+  numbers.Set("lockLimit", static_cast<double>(RangeStatus::kLockLimit));
+  numbers.Set("outOfBounds", static_cast<double>(RangeStatus::kOutOfBounds));
+  numbers.Set("inUse", static_cast<double>(RangeStatus::kInUse));
+  numbers.Set("refused", static_cast<double>(RangeStatus::kRefused));
+  return numbers;
+}
+
 Napi::Object load(Napi::Env env, Napi::Object exports) {
   auto* environment = new Environment(env);
   env.SetInstanceData(environment);  // deleted when the environment ends
   exports.Set("mailbox", environment->mailbox_buffer.Value());
   exports.Set("misuse", misuse_numbers(env));
+  exports.Set("rangeStatus", range_status_numbers(env));
   exports.Set("isPreloaded", core() != core_api_own());
   define_heap_calls(exports, environment);
   define_buffer_calls(exports, environment);
   define_block_calls(exports, environment);
   define_copy_calls(exports, environment);
+  define_range_calls(exports, environment);
   define_report_calls(exports);
   define_fault_calls(exports);
   define_textbook_calls(exports, environment);

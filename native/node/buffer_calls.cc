@@ -17,13 +17,6 @@ void unpin(napi_env /*env*/, void* start, void* /*hint*/) { core()->mapping_unpi
 
 void unpin_external(napi_env env, void* /*data*/, void* start) { unpin(env, start, nullptr); }
 
-// What a call returns for a buffer: JavaScript's null where the runtime refused it.
-napi_value buffer_or_null(napi_env env, napi_value buffer) {
-  napi_value value = buffer;
-  if (value == nullptr) napi_get_null(env, &value);
-  return value;
-}
-
 // In: a pointer into a live block of a region. Returns an ArrayBuffer over the stretch that holds the pointer, null
 // where the runtime refuses it, undefined where there is no such block (any more).
 napi_value call_stretch_buffer(napi_env env, napi_callback_info info) {

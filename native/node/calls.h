@@ -20,6 +20,9 @@ void define_block_calls(Napi::Object exports, Environment* environment);
 /// copyIn, copyOut.
 void define_copy_calls(Napi::Object exports, Environment* environment);
 
+/// Ranges: mapPages, unmapPages, protectPages, advisePages, residentPages, and what views of them need.
+void define_range_calls(Napi::Object exports, Environment* environment);
+
 /// verify, memoryTotals, snapshot.
 void define_report_calls(Napi::Object exports);
 

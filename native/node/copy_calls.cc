@@ -5,6 +5,7 @@
 
 #include "calls.h"
 #include "held_block.h"
+#include "held_range.h"
 
 namespace pagerun::node {
 
@@ -25,8 +26,8 @@ Bytes bytes_from(napi_env env, napi_value value) {
 
 enum class Direction { kIn, kOut };
 
-// Argument: a Uint8Array. In: a pointer into a live block. Returns true, or undefined when the block ends before the
-// bytes do, or there is none: nothing has been copied then. Out: the number of bytes.
+// Argument: a Uint8Array. In: a pointer into a live block or a range. Returns true, or undefined when that ends before
+// the bytes do, does not allow the copy, or there is none: nothing has been copied then. Out: the number of bytes.
 template <Direction direction>
 napi_value call_copy(napi_env env, napi_callback_info info) {
   napi_value argument = nullptr;
@@ -38,7 +39,9 @@ napi_value call_copy(napi_env env, napi_callback_info info) {
   Bytes bytes = bytes_from(env, argument);
   mailbox[0].number = static_cast<double>(bytes.length);
   HeldBlock held;
-  if (!held.hold(ptr, bytes.length)) return nullptr;
+  HeldRange held_range;
+  constexpr os::Protection kNeeded = direction == Direction::kIn ? os::Protection::kReadWrite : os::Protection::kRead;
+  if (!held.hold(ptr, bytes.length) && !held_range.hold(ptr, bytes.length, kNeeded)) return nullptr;
   void* target = direction == Direction::kIn ? ptr : bytes.data;
   const void* source = direction == Direction::kIn ? bytes.data : ptr;
   // The bytes may be a view of the same block.

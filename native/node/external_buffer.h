@@ -24,4 +24,11 @@ inline napi_value external_buffer(napi_env env, void* address, size_t bytes, nap
   return nullptr;
 }
 
+/// What a call returns for a buffer: JavaScript's null where the runtime refused it.
+inline napi_value buffer_or_null(napi_env env, napi_value buffer) {
+  napi_value value = buffer;
+  if (value == nullptr) napi_get_null(env, &value);
+  return value;
+}
+
 }  // namespace pagerun::node

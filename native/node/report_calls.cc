@@ -32,6 +32,8 @@ Napi::Object totals_from(Napi::Env env, const SnapshotTotals& totals) {
   object.Set("freeRunBytes", number_from(env, totals.free_run_bytes));
   object.Set("mappingBytes", number_from(env, totals.mapping_bytes));
   object.Set("arenas", number_from(env, totals.arenas));
+  object.Set("ranges", number_from(env, totals.ranges));
+  object.Set("rangeBytes", number_from(env, totals.range_bytes));
   return object;
 }
 
@@ -79,6 +81,26 @@ Napi::Object record_from(Napi::Env env, const MappingRecord& mapping) {
   return object;
 }
 
+Napi::Object record_from(Napi::Env env, const RangeRecord& range) {
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("address", address_from(env, range.address));
+  object.Set("bytes", number_from(env, range.bytes));
+  object.Set("guardBytes", number_from(env, range.guard_bytes));
+  object.Set("locked", Napi::Boolean::New(env, range.is_locked != 0));
+  object.Set("huge", Napi::Boolean::New(env, range.is_huge != 0));
+  object.Set("part", number_from(env, range.part));
+  object.Set("parts", number_from(env, range.parts));
+  return object;
+}
+
+Napi::Object record_from(Napi::Env env, const PartRecord& part) {
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("address", address_from(env, part.address));
+  object.Set("bytes", number_from(env, part.bytes));
+  object.Set("protection", number_from(env, part.protection));
+  return object;
+}
+
 template <class Record>
 Napi::Array array_from(Napi::Env env, const Record* records, uint64_t count) {
   Napi::Array array = Napi::Array::New(env, count);
@@ -106,6 +128,8 @@ Napi::Value call_snapshot(const Napi::CallbackInfo& info) {
   object.Set("pages", array_from(env, snapshot->pages, snapshot->page_count));
   object.Set("runs", array_from(env, snapshot->runs, snapshot->run_count));
   object.Set("mappings", array_from(env, snapshot->mappings, snapshot->mapping_count));
+  object.Set("ranges", array_from(env, snapshot->ranges, snapshot->range_count));
+  object.Set("parts", array_from(env, snapshot->parts, snapshot->part_count));
   object.Set("bitmapWords", words_from(env, snapshot->bitmap_words, snapshot->bitmap_word_count));
   core()->snapshot_release(snapshot);
   return object;

@@ -132,6 +132,10 @@ same<
   | "ERR_OUT_OF_BOUNDS"
   | "ERR_HEAP_BROKEN"
   | "ERR_HEAP_DESTROYED"
+  | "ERR_PROTECTED_PAGES"
+  | "ERR_PAGES_IN_USE"
+  | "ERR_LOCK_LIMIT"
+  | "ERR_SYSTEM_REFUSED"
   | "ERR_EXTERNAL_VIEWS_UNSUPPORTED"
 >(true);
 
@@ -163,6 +167,17 @@ function tell(error: unknown): string {
       same<typeof error.address, bigint>(true);
       return error.invariant;
     case "ERR_HEAP_DESTROYED":
+      return error.call;
+    case "ERR_LOCK_LIMIT":
+      same<typeof error.limit, number>(true);
+      return error.call;
+    case "ERR_SYSTEM_REFUSED":
+      same<typeof error.reason, string>(true);
+      return error.call;
+    case "ERR_PROTECTED_PAGES":
+    case "ERR_PAGES_IN_USE":
+      same<typeof error.ptr, bigint>(true);
+      same<typeof error.length, number>(true);
       return error.call;
     case "ERR_EXTERNAL_VIEWS_UNSUPPORTED":
       return text;
