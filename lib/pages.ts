@@ -16,6 +16,7 @@ import {
 import { placeOf, rangePlaceOf } from "./misuse.js";
 import { binding, mailbox, type RangeStatusNumber } from "./native/binding.js";
 import { endRangeBuffers, rangeViews } from "./range-buffers.js";
+import { boundsError } from "./view.js";
 
 const { osPageBytes, rangeStatus, misuse: misuseNumbers } = binding;
 const { pointers, numbers } = mailbox;
@@ -179,7 +180,7 @@ function osPagesAt(call: string, ptr: bigint, length: number | bigint): { start:
   checkPointer(ptr, call);
   const bytes = osPagesFrom(length);
   const place = rangePlaceOf(ptr);
-  if (place === undefined) throw outOfBounds(call, ptr, bytes, undefined);
+  if (place === undefined) throw foreignPointer(call, ptr, "a mapping of mapPages");
   const isOsPage = place.address % osPageBytes === 0;
   if (!isOsPage) throw invalidArgument("ptr", `a multiple of ${osPageBytes}`, ptr);
   if (bytes > place.end - place.address) throw outOfBounds(call, ptr, bytes, place.end - place.address);
@@ -206,8 +207,9 @@ function statusError(call: string, ptr: bigint, bytes: number, status: RangeStat
  * @param ptr - an OS page of a mapping: a multiple of 4096.
  * @param length - bytes, more than 0; rounded up to whole OS pages.
  * @param protection - what may be done from now on.
- * @throws PagerunError ERR_INVALID_ARGUMENT, ERR_OUT_OF_BOUNDS (not all in one mapping), ERR_PAGES_IN_USE (other threads
- * or transferred ArrayBuffers have views of the mapping), ERR_OUT_OF_MEMORY (the system has no room for further parts)
+ * @throws PagerunError ERR_INVALID_ARGUMENT, ERR_FOREIGN_POINTER (no mapping of `mapPages`), ERR_OUT_OF_BOUNDS (not all in
+ * one), ERR_PAGES_IN_USE (other threads or transferred ArrayBuffers have views of it), ERR_OUT_OF_MEMORY (the system has
+ * no room for further parts)
  * @example
  * ```ts
  * import { copyIn, copyOut, mapPages, protectPages, unmapPages } from "pagerun";
@@ -246,8 +248,8 @@ export function protectPages(ptr: bigint, length: number | bigint, protection: P
  * @param ptr - an OS page of a mapping: a multiple of 4096.
  * @param length - bytes, more than 0; rounded up to whole OS pages.
  * @param advice - see PageAdvice.
- * @throws PagerunError ERR_INVALID_ARGUMENT, ERR_OUT_OF_BOUNDS (not all in one mapping), ERR_SYSTEM_REFUSED (the kernel
- * does not know the advice, or the OS pages are locked)
+ * @throws PagerunError ERR_INVALID_ARGUMENT, ERR_FOREIGN_POINTER (no mapping of `mapPages`), ERR_OUT_OF_BOUNDS (not all in
+ * one), ERR_SYSTEM_REFUSED (the kernel does not know the advice, or the OS pages are locked)
  * @example
  * ```ts
  * import { advisePages, mapPages, unmapPages, view } from "pagerun";
@@ -286,7 +288,8 @@ function bytePerOsPage(count: number): Uint8Array {
  * @param ptr - an address in a mapping of `mapPages`, or in a live block.
  * @param length - bytes from there on; every OS page that has one of them is told of.
  * @returns a byte for each OS page, in address order: 1 in memory, 0 not.
- * @throws PagerunError ERR_INVALID_ARGUMENT, ERR_OUT_OF_BOUNDS, ERR_SYSTEM_REFUSED, ERR_OUT_OF_MEMORY
+ * @throws PagerunError ERR_INVALID_ARGUMENT, ERR_OUT_OF_BOUNDS, ERR_FOREIGN_POINTER, ERR_SYSTEM_REFUSED,
+ * ERR_OUT_OF_MEMORY
  * @example
  * ```ts
  * import { mapPages, residentPages, unmapPages, view } from "pagerun";
@@ -301,8 +304,7 @@ export function residentPages(ptr: bigint, length: number | bigint): Uint8Array 
   checkPointer(ptr, "residentPages");
   const bytes = sizeFrom(length, "length");
   const place = placeOf(ptr);
-  if (place === undefined || bytes > place.end - place.address)
-    throw outOfBounds("residentPages", ptr, bytes, place === undefined ? undefined : place.end - place.address);
+  if (place === undefined || bytes > place.end - place.address) throw boundsError("residentPages", ptr, bytes);
   const first = place.address - (place.address % osPageBytes);
   const resident = bytePerOsPage(bytes === 0 ? 0 : Math.ceil((place.address + bytes - first) / osPageBytes));
   pointers[0] = BigInt(first);

@@ -19,7 +19,7 @@ const { externalViews } = capabilities;
 const { pointers, numbers } = mailbox;
 
 /** The error for `length` bytes that do not lie in one live block. */
-function boundsError(call: string, ptr: bigint, length: number): Error {
+export function boundsError(call: string, ptr: bigint, length: number): Error {
   const place = placeOf(ptr);
   if (place?.isRange && length <= place.end - place.address) return protectedPages(call, ptr, length);
   if (place !== undefined) return outOfBounds(call, ptr, length, place.end - place.address);

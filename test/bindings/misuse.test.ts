@@ -1,6 +1,18 @@
 // What the calls refuse: each error code with its values and its words, and inputs that only an attacker would think of.
 import * as pagerun from "pagerun";
-import { alignedAlloc, calloc, copyIn, copyOut, free, malloc, PagerunError, realloc, usableSize, view } from "pagerun";
+import {
+  alignedAlloc,
+  calloc,
+  copyIn,
+  copyOut,
+  free,
+  malloc,
+  PagerunError,
+  realloc,
+  residentPages,
+  usableSize,
+  view,
+} from "pagerun";
 import { describe, expect, test } from "vitest";
 import {
   codeOf,
@@ -37,6 +49,7 @@ const sizeCalls: { call: string; argument: string; with: (size: never) => unknow
   { call: "alignedAlloc(alignment, 16)", argument: "alignment", with: (alignment) => alignedAlloc(alignment, 16) },
   { call: "view(ptr, length)", argument: "length", with: (length) => view(block, length) },
   { call: "copyOut(ptr, length)", argument: "length", with: (length) => copyOut(block, length) },
+  { call: "residentPages(ptr, length)", argument: "length", with: (length) => residentPages(block, length) },
 ];
 
 /** Every call that takes a pointer. */
@@ -49,6 +62,7 @@ const pointerCalls: { call: string; with: (ptr: never) => unknown }[] = [
   { call: "view(ptr, 0)", with: (ptr) => view(ptr, 0) },
   { call: "copyIn(ptr, bytes)", with: (ptr) => copyIn(ptr, new Uint8Array(8)) },
   { call: "copyOut(ptr, 8)", with: (ptr) => copyOut(ptr, 8) },
+  { call: "residentPages(ptr, 8)", with: (ptr) => residentPages(ptr, 8) },
 ];
 
 /** Of these, the ones that only the first byte of a block will do for. */
@@ -295,12 +309,13 @@ test("every public function is in one of these tables", () => {
     ([, value]) => typeof value === "function" && value !== PagerunError,
   );
   const withoutArguments = ["memoryStats", "snapshot", "verify"];
+  const withTestsOfTheirOwn = ["TextbookHeap", "advisePages", "mapPages", "protectPages", "unmapPages"];
   expect(
     functions
       .map(([name]) => name)
       .filter((name) => !tried.includes(name))
       .sort(),
-  ).toEqual(withoutArguments);
+  ).toEqual([...withoutArguments, ...withTestsOfTheirOwn].sort());
 });
 
 test("calls with too few or too many arguments are refused or do what they say", () => {
