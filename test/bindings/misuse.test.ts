@@ -309,7 +309,16 @@ test("every public function is in one of these tables", () => {
     ([, value]) => typeof value === "function" && value !== PagerunError,
   );
   const withoutArguments = ["memoryStats", "snapshot", "verify"];
-  const withTestsOfTheirOwn = ["TextbookHeap", "advisePages", "mapPages", "protectPages", "unmapPages"];
+  const withTestsOfTheirOwn = [
+    "Block",
+    "TextbookHeap",
+    "alloc",
+    "setLeakWarnings",
+    "advisePages",
+    "mapPages",
+    "protectPages",
+    "unmapPages",
+  ];
   expect(
     functions
       .map(([name]) => name)
