@@ -41,7 +41,7 @@
         {
           'target_name': 'pagerun_bench',
           'type': 'executable',
-          'sources': ['<!@(<(pick) bench)'],
+          'sources': ['<!@(<(pick) core textbook bench)'],
         },
         {
           'target_name': 'librecorder',

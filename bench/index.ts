@@ -5,6 +5,8 @@ import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Comparison } from "./comparison.js";
 import { findPreloadContenders, type Missing, type PreloadContender, provePreload } from "./contenders.js";
+import { contentionCommand } from "./contention/command.js";
+import { asksForContention } from "./contention/options.js";
 import { kPackages, scriptVersion } from "./js/contenders.js";
 import { describeLoad, describeMachine, formatMachine } from "./machine.js";
 import { isWanted, kHelp, kScriptNames, type Options, parseOptions, type ScriptName, UsageError } from "./options.js";
@@ -244,7 +246,9 @@ async function compare(options: Options, startedAt: number): Promise<number> {
 async function main(): Promise<number> {
   const startedAt = performance.now();
   try {
-    const options = parseOptions(process.argv.slice(2));
+    const args = process.argv.slice(2);
+    if (asksForContention(args)) return await contentionCommand(args, kRoot, kBuild);
+    const options = parseOptions(args);
     if (!options.help) return await compare(options, startedAt);
     process.stdout.write(`${kHelp}\n`);
     return 0;

@@ -61,6 +61,7 @@ export const kHelp = `Compares pagerun with other allocators on this machine: li
                         traces  recorded programs replayed, from C++ by preload and from TypeScript by the bindings
                         core    synthetic C++ workloads by preload, the traces from C++, and the verdicts on them
                         js      allocation from JavaScript, against other ways to get memory there
+                        contention  threads on the textbook's arenas; runs alone, --suite contention --help tells its options
   --contenders A,B    only these; the baseline (libc, in JavaScript napi-libc) always runs
                         C++: ${kPreloadNames.join(", ")}
                         JavaScript: ${kScriptNames.join(", ")}

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "command_line.h"
+#include "contend.h"
 #include "convert.h"
 #include "die.h"
 #include "instructions.h"
@@ -24,6 +25,8 @@ constexpr const char* kUsage =
     "                                            make a trace of a recording, of the largest one in a directory\n"
     "  instructions                              run the operations whose instructions are counted, print them as "
     "JSON\n"
+    "  contend [--threads n] [--arenas n] [--choice rule] [--lock kind] [--origin header|address] [--milliseconds n]\n"
+    "                                            threads on the textbook's arenas, print one JSON line\n"
     "  compiler                                  print the compiler that made this program\n"
     "  info <trace>                              check a trace, print one JSON line about it\n";
 
@@ -106,6 +109,18 @@ int main_compiler(int count, char** arguments) {
   return 0;
 }
 
+int main_contend(int count, char** arguments) {
+  ContendArguments contention;
+  const Flag flags[] = {{.name = "--threads", .number = &contention.threads},
+                        {.name = "--arenas", .number = &contention.arenas},
+                        {.name = "--milliseconds", .number = &contention.milliseconds},
+                        {.name = "--choice", .text = &contention.choice},
+                        {.name = "--lock", .text = &contention.lock},
+                        {.name = "--origin", .text = &contention.origin}};
+  if (!command_line_read(count, arguments, nullptr, 0, flags, sizeof(flags) / sizeof(flags[0]))) return refuse_usage();
+  return contend(contention) ? 0 : refuse_usage();
+}
+
 struct Command {
   const char* name;
   int (*main)(int, char**);
@@ -118,6 +133,7 @@ constexpr Command kCommands[] = {{"replay", main_replay},
                                  {"convert", main_convert},
                                  {"info", main_info},
                                  {"instructions", main_instructions},
+                                 {"contend", main_contend},
                                  {"compiler", main_compiler}};
 
 }  // namespace

@@ -198,6 +198,15 @@ export interface Binding {
   textbookBlocks(): NativeTextbookBlock[] | { invariant: string; address: bigint } | number;
   textbookPages(): NativeTextbookPage[] | { invariant: string; address: bigint } | number;
 
+  /** In the order of lib/contention.ts. Undefined when nothing could be measured. */
+  measureContention(
+    threads: number,
+    arenas: number,
+    choice: number,
+    lock: number,
+    milliseconds: number,
+  ): { seconds: number; operations: number; takes: number; waits: number; waitedSeconds: number } | undefined;
+
   failSystemCall(n: number): void;
   systemCalls(): number;
 

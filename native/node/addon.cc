@@ -42,6 +42,7 @@ Napi::Object load(Napi::Env env, Napi::Object exports) {
   define_report_calls(exports);
   define_fault_calls(exports);
   define_textbook_calls(exports, environment);
+  define_contention_calls(exports);
   define_libc_calls(exports);
   return exports;
 }

@@ -32,6 +32,9 @@ void define_fault_calls(Napi::Object exports);
 /// The teaching heaps: textbookCreate and what else begins so.
 void define_textbook_calls(Napi::Object exports, Environment* environment);
 
+/// measureContention.
+void define_contention_calls(Napi::Object exports);
+
 /// libcMalloc, libcCalloc, libcRealloc, libcFree: what the bench compares with.
 void define_libc_calls(Napi::Object exports);
 

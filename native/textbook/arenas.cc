@@ -5,6 +5,7 @@
 #include "../base/bits.h"
 #include "../base/check.h"
 #include "../os/memory.h"
+#include "timed_locks.h"
 
 namespace pagerun::textbook {
 
@@ -41,7 +42,8 @@ uint32_t next_random() {
 
 }  // namespace
 
-bool Arenas::open(const ArenasOptions& options) {
+template <class ArenaLock>
+bool BasicArenas<ArenaLock>::open(const ArenasOptions& options) {
   options_ = options;
   size_t most = options.list.field_bytes == sizeof(uint32_t) ? kMostNarrowBytes : kMostBytes;
   size_t wanted = kMostBytes / options.arenas;
@@ -66,19 +68,22 @@ bool Arenas::open(const ArenasOptions& options) {
   return true;
 }
 
-void Arenas::close() {
+template <class ArenaLock>
+void BasicArenas<ArenaLock>::close() {
   os::release(arenas_, arenas_bytes_);
   os::release(base_, part_bytes_ * options_.arenas);
 }
 
-uint32_t Arenas::choose() const {
+template <class ArenaLock>
+uint32_t BasicArenas<ArenaLock>::choose() const {
   if (options_.arenas == 1) return 0;
   if (options_.choice == Choice::kRandom) return next_random() % options_.arenas;
   uint32_t own = thread_number() % options_.arenas;
   return options_.choice == Choice::kModulo ? own : least_contended(own);
 }
 
-uint32_t Arenas::least_contended(uint32_t own) const {
+template <class ArenaLock>
+uint32_t BasicArenas<ArenaLock>::least_contended(uint32_t own) const {
   uint32_t best = own;
   uint32_t fewest = arenas_[own].threads.load(std::memory_order_relaxed);
   for (uint32_t i = 0; i < options_.arenas && fewest != 0; i++) {
@@ -91,37 +96,43 @@ uint32_t Arenas::least_contended(uint32_t own) const {
   return best;
 }
 
-uint32_t Arenas::index_by_address(const void* ptr) const {
+template <class ArenaLock>
+uint32_t BasicArenas<ArenaLock>::index_by_address(const void* ptr) const {
   uint64_t index = (reinterpret_cast<uint64_t>(ptr) - reinterpret_cast<uint64_t>(base_)) / part_bytes_;
   return index < options_.arenas ? static_cast<uint32_t>(index) : options_.arenas;
 }
 
 // Plan A believes the header.
-uint32_t Arenas::index_of(const void* ptr) const {
+template <class ArenaLock>
+uint32_t BasicArenas<ArenaLock>::index_of(const void* ptr) const {
   uint32_t index = options_.origin == Origin::kHeader ? arenas_[0].list.id_of(ptr) : index_by_address(ptr);
   CHECK(index < options_.arenas);
   return index;
 }
 
-void* Arenas::allocate(size_t bytes) {
+template <class ArenaLock>
+void* BasicArenas<ArenaLock>::allocate(size_t bytes) {
   Arena& arena = arenas_[choose()];
   ArenaGuard guard(arena);
   return arena.list.allocate(bytes);
 }
 
-void* Arenas::allocate_aligned(size_t alignment, size_t bytes) {
+template <class ArenaLock>
+void* BasicArenas<ArenaLock>::allocate_aligned(size_t alignment, size_t bytes) {
   Arena& arena = arenas_[choose()];
   ArenaGuard guard(arena);
   return arena.list.allocate_aligned(alignment, bytes);
 }
 
-void Arenas::deallocate(void* ptr) {
+template <class ArenaLock>
+void BasicArenas<ArenaLock>::deallocate(void* ptr) {
   Arena& arena = arenas_[index_of(ptr)];
   ArenaGuard guard(arena);
   arena.list.deallocate(ptr);
 }
 
-bool Arenas::stays(void* ptr, size_t bytes) {
+template <class ArenaLock>
+bool BasicArenas<ArenaLock>::stays(void* ptr, size_t bytes) {
   Arena& arena = arenas_[index_of(ptr)];
   ArenaGuard guard(arena);
   if (bytes > arena.list.usable_bytes(ptr)) return false;
@@ -129,11 +140,15 @@ bool Arenas::stays(void* ptr, size_t bytes) {
   return true;
 }
 
-size_t Arenas::usable_bytes(const void* ptr) const { return arenas_[0].list.usable_bytes(ptr); }
+template <class ArenaLock>
+size_t BasicArenas<ArenaLock>::usable_bytes(const void* ptr) const {
+  return arenas_[0].list.usable_bytes(ptr);
+}
 
 namespace {
 
-bool is_broken(Arena& arena) {
+template <class ArenaLock>
+bool is_broken(BasicArena<ArenaLock>& arena) {
   if (arena.is_suspect && arena.list.check().invariant != nullptr) return true;
   arena.is_suspect = false;
   return false;
@@ -141,7 +156,8 @@ bool is_broken(Arena& arena) {
 
 }  // namespace
 
-Fault Arenas::try_allocate(size_t bytes, void** result) {
+template <class ArenaLock>
+Fault BasicArenas<ArenaLock>::try_allocate(size_t bytes, void** result) {
   Arena& arena = arenas_[choose()];
   ArenaGuard guard(arena);
   if (is_broken(arena)) return Fault::kBrokenHeap;
@@ -149,7 +165,8 @@ Fault Arenas::try_allocate(size_t bytes, void** result) {
   return Fault::kNone;
 }
 
-Fault Arenas::try_deallocate(void* ptr) {
+template <class ArenaLock>
+Fault BasicArenas<ArenaLock>::try_deallocate(void* ptr) {
   uint32_t index = index_by_address(ptr);
   if (index >= options_.arenas) return Fault::kForeignPointer;
   Arena& arena = arenas_[index];
@@ -161,7 +178,8 @@ Fault Arenas::try_deallocate(void* ptr) {
   return fault;
 }
 
-Fault Arenas::try_stay(void* ptr, size_t bytes, BlockRecord* found, bool* stays) {
+template <class ArenaLock>
+Fault BasicArenas<ArenaLock>::try_stay(void* ptr, size_t bytes, BlockRecord* found, bool* stays) {
   *stays = false;
   uint32_t index = index_by_address(ptr);
   if (index >= options_.arenas) return Fault::kForeignPointer;
@@ -175,7 +193,8 @@ Fault Arenas::try_stay(void* ptr, size_t bytes, BlockRecord* found, bool* stays)
   return fault;
 }
 
-Fault Arenas::locate(const void* ptr, BlockRecord* found) {
+template <class ArenaLock>
+Fault BasicArenas<ArenaLock>::locate(const void* ptr, BlockRecord* found) {
   uint32_t index = index_by_address(ptr);
   if (index >= options_.arenas) return Fault::kForeignPointer;
   Arena& arena = arenas_[index];
@@ -183,17 +202,23 @@ Fault Arenas::locate(const void* ptr, BlockRecord* found) {
   return is_broken(arena) ? Fault::kBrokenHeap : arena.list.locate(ptr, found);
 }
 
-void Arenas::suspect(const void* ptr) { arenas_[index_by_address(ptr)].is_suspect = true; }
+template <class ArenaLock>
+void BasicArenas<ArenaLock>::suspect(const void* ptr) {
+  arenas_[index_by_address(ptr)].is_suspect = true;
+}
 
-void Arenas::take_locks() {
+template <class ArenaLock>
+void BasicArenas<ArenaLock>::take_locks() {
   for (uint32_t i = 0; i < options_.arenas; i++) arenas_[i].lock.take();
 }
 
-void Arenas::give_locks() {
+template <class ArenaLock>
+void BasicArenas<ArenaLock>::give_locks() {
   for (uint32_t i = options_.arenas; i > 0; i--) arenas_[i - 1].lock.give();
 }
 
-Verdict Arenas::check() const {
+template <class ArenaLock>
+Verdict BasicArenas<ArenaLock>::check() const {
   for (uint32_t i = 0; i < options_.arenas; i++) {
     Verdict verdict = arenas_[i].list.check();
     if (verdict.invariant != nullptr) return verdict;
@@ -201,9 +226,16 @@ Verdict Arenas::check() const {
   return {};
 }
 
-bool Arenas::owns(const void* ptr, size_t bytes) const {
+template <class ArenaLock>
+bool BasicArenas<ArenaLock>::owns(const void* ptr, size_t bytes) const {
   uint32_t index = index_by_address(ptr);
   return index < options_.arenas && arenas_[index].list.range().owns(ptr, bytes);
 }
+
+template class BasicArenas<Lock>;
+template class BasicArenas<MutexLock>;
+template class BasicArenas<AdaptiveLock>;
+template class BasicArenas<SpinLock>;
+template class BasicArenas<TicketLock>;
 
 }  // namespace pagerun::textbook

@@ -39,16 +39,21 @@ struct ArenasOptions {
   Origin origin = Origin::kAddress;
 };
 
-/// On cache lines of its own: arenas that share none do not slow each other down.
-struct alignas(kCacheLineBytes) Arena {
-  Lock lock;
+/// On cache lines of its own: arenas that share none do not slow each other down. `ArenaLock` has take() and give().
+template <class ArenaLock>
+struct alignas(kCacheLineBytes) BasicArena {
+  ArenaLock lock;
   std::atomic<uint32_t> threads{0};  // in the arena or waiting for it; relaxed: a hint for the choice, no order needed
   bool is_suspect = false;           // somebody wrote where fields may lie; guarded by `lock`
   FreeList list;                     // guarded by `lock`
 };
 
-class Arenas {
+/// With a lock of any kind, so that locks can be compared (contention.h); heaps have that of the house.
+template <class ArenaLock>
+class BasicArenas {
  public:
+  using Arena = BasicArena<ArenaLock>;
+
   /// Reserves the addresses of all arenas. False when the system refuses.
   bool open(const ArenasOptions& options);
   /// Gives all memory back; every block is gone.
@@ -100,10 +105,13 @@ class Arenas {
   size_t arenas_bytes_ = 0;
 };
 
+using Arenas = BasicArenas<Lock>;
+
 /// Holds one arena's lock, and counts as one of its threads from the wait on.
+template <class ArenaLock>
 class ArenaGuard {
  public:
-  explicit ArenaGuard(Arena& arena) : arena_(arena) {
+  explicit ArenaGuard(BasicArena<ArenaLock>& arena) : arena_(arena) {
     arena_.threads.fetch_add(1, std::memory_order_relaxed);
     arena_.lock.take();
   }
@@ -115,7 +123,7 @@ class ArenaGuard {
   ArenaGuard& operator=(const ArenaGuard&) = delete;
 
  private:
-  Arena& arena_;
+  BasicArena<ArenaLock>& arena_;
 };
 
 }  // namespace pagerun::textbook
