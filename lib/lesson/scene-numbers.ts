@@ -1,0 +1,122 @@
+// The first step: memory comes from the system, its address is a number, and a struct lies where its first field lies.
+// Owns nothing between calls. Thread rule: any thread.
+import { readFileSync } from "node:fs";
+import { PagerunError } from "../errors.js";
+import { TextbookHeap } from "../textbook.js";
+import { addressText, code, type Piece, text } from "./picture.js";
+import type { Step } from "./step.js";
+
+const fieldBytes = 8;
+const mappedBytes = 8192;
+const goatOffset = 700n;
+const goatBytes = 8;
+const colorOffset = 4;
+
+/** The line of the kernel's own list of this process's memory that the address lies in. */
+export function mappingLine(address: bigint): string {
+  const lines = readFileSync("/proc/self/maps", "utf8").trimEnd().split("\n");
+  const line = lines.find((one) => {
+    const [from = 0n, to = 0n] = (one.split(" ", 1)[0] ?? "").split("-").map((hex) => BigInt(`0x${hex}`));
+    return address >= from && address < to;
+  });
+  return line?.replaceAll(/ +/g, " ").trim() ?? "none";
+}
+
+/** The code of what a call throws. */
+function codeOf(call: () => unknown): string {
+  try {
+    call();
+    return "nothing";
+  } catch (error) {
+    return error instanceof PagerunError ? error.code : String(error);
+  }
+}
+
+function numberPieces(heap: TextbookHeap, base: bigint): Piece[] {
+  const behind = codeOf(() => heap.copyOut(base + BigInt(mappedBytes), 1));
+  return [
+    text(
+      "A program gets memory from the system by a call named `mmap`. The answer is a number: the address of the first byte. All that a program calls its heap is such a number, and how many bytes from there on belong to it. In C the number is called `char*`, `void*` or `uintptr_t`; in TypeScript it is a `bigint`.",
+    ),
+    code(
+      `const heap = new TextbookHeap({ kind: "free-list" });`,
+      `heap.malloc(${mappedBytes - fieldBytes});                       // two OS pages, whole`,
+      `const base = heap.blocks()[0].address;    // ${base}n`,
+      `base + ${goatOffset}n                               // ${base + goatOffset}n`,
+    ),
+    {
+      kind: "table",
+      title: "What the number says",
+      head: ["question", "answer"],
+      rows: [
+        ["the address as people write it", addressText(base)],
+        ["the same, in decimal", `${base}`],
+        ["`base % 4096n`: it is where an OS page starts", `${base % 4096n}`],
+        ["the kernel's list of this process's memory has the line", mappingLine(base)],
+        [`and one byte behind the two pages, at \`base + ${mappedBytes}n\`, reading throws`, behind],
+      ],
+    },
+    text(
+      "Adding to the number is legal as long as the result stays within the memory. What lies behind it belongs to somebody else, or to nobody.",
+    ),
+  ];
+}
+
+function goatPieces(heap: TextbookHeap, base: bigint): Piece[] {
+  const goat = base + goatOffset;
+  const fields = new DataView(new ArrayBuffer(goatBytes));
+  fields.setInt32(0, 90, true);
+  fields.setInt32(colorOffset, 7, true);
+  heap.copyIn(goat, new Uint8Array(fields.buffer));
+  const first = new DataView(heap.copyOut(goat, colorOffset).buffer).getInt32(0, true);
+  return [
+    text(
+      "A struct is an agreement on what lies where. A goat has a size and a code for its colour, four bytes each; this one is put 700 bytes into the memory. Nothing is in front of its fields: the address of the goat is the address of its first field.",
+    ),
+    code(
+      "struct Goat { int32_t size; int32_t colorCode; };",
+      `struct Goat* goat = (struct Goat*)(base + ${goatOffset});`,
+      "goat->size = 90;",
+      "goat->colorCode = 7;",
+    ),
+    {
+      kind: "dump",
+      title: "The bytes of the goat: two fields, each with its lowest byte first",
+      offset: Number(goatOffset),
+      bytes: heap.copyOut(goat, goatBytes),
+      parts: [
+        { ink: "header", bytes: colorOffset, name: "size" },
+        { ink: "user", bytes: goatBytes - colorOffset, name: "colorCode" },
+      ],
+    },
+    {
+      kind: "table",
+      title: "Addresses of the goat",
+      head: ["what", "address", "value there"],
+      rows: [
+        ["goat", addressText(goat), `${first}, read as four bytes`],
+        ["goat.size", addressText(goat), `${first}`],
+        [
+          "goat.colorCode",
+          addressText(goat + BigInt(colorOffset)),
+          `${new DataView(heap.copyOut(goat + BigInt(colorOffset), 4).buffer).getInt32(0, true)}`,
+        ],
+      ],
+    },
+  ];
+}
+
+export const numbersStep: Step = {
+  id: "numbers",
+  title: "Memory comes from mmap, and a pointer is a number",
+  run() {
+    const heap = new TextbookHeap({ kind: "free-list", fieldBytes });
+    try {
+      heap.malloc(mappedBytes - fieldBytes);
+      const base = heap.blocks()[0]!.address;
+      return [...numberPieces(heap, base), ...goatPieces(heap, base)];
+    } finally {
+      heap.destroy();
+    }
+  },
+};
