@@ -43,6 +43,12 @@ class List {
     store_relaxed(entry->prev, nullptr);
   }
 
+  /// Forgets all entries, whose links their owner has cleared or will.
+  void clear() {
+    store_relaxed(first_, nullptr);
+    store_relaxed(last_, nullptr);
+  }
+
   /// Removes and returns the first entry, or null.
   T* pop() {
     T* entry = first_;

@@ -5,6 +5,7 @@
 
 #include "../base/check.h"
 #include "allocator_inline.h"
+#include "made_arena.h"
 #include "mapping_table.h"
 #include "run_list.h"
 
@@ -12,7 +13,6 @@ namespace pagerun {
 
 namespace {
 
-constexpr size_t kMaxRunBytes = 32 << 20;  // larger blocks get a mapping of their own
 constexpr uint32_t kMaxRunPages = kMaxRunBytes / kPageBytes;
 
 // Where a pointer leads: the head of its page and, in a bucket page, the number of its block.
@@ -73,37 +73,40 @@ Misuse place_of(const void* ptr, Place* place, Block* block) {
   return ptr == head->start ? Misuse::kNone : Misuse::kInteriorPointer;
 }
 
-void run_settle(PageHeader* run, size_t bytes) {
+// From now on the run is a block, of `owner` if not null.
+void run_settle(PageHeader* run, size_t bytes, Arena* owner) {
   store_relaxed(run->run_bytes, round_up(bytes, kOsPageBytes));
+  if (owner != nullptr) run_list.give_owner(run, owner);
   __atomic_store_n(&run->block_bytes, kRunBlock, __ATOMIC_RELEASE);  // release: pairs with is_settled()
 }
 
-// A block of more than a bucket page serves; *is_zero tells whether its content is known to be zero.
-void* allocate_large(size_t bytes, size_t alignment, bool* is_zero) {
-  *is_zero = true;
-  if (bytes > PTRDIFF_MAX) return nullptr;
-  size_t align_pages = alignment <= kPageBytes ? 1 : alignment / kPageBytes;
-  size_t pages = divide_up(bytes, kPageBytes);
-  if (pages + align_pages - 1 <= kMaxRunPages) {
-    PageHeader* run = align_pages == 1
-                          ? arena_take_run(arena_now(), static_cast<uint32_t>(pages))
-                          : run_list.take(static_cast<uint32_t>(pages), static_cast<uint32_t>(align_pages));
-    if (run != nullptr) {
-      *is_zero = run->run_dirty == 0;
-      run_settle(run, bytes);
-      return run->start;
-    }
-  }
-  return mapping_table.take(bytes, alignment);
+// Frees a block of a made arena. Until the lock is held, the arena's thread may end all of its blocks: what was known
+// of the page is looked at again.
+[[gnu::noinline]] Misuse free_in_made_arena(MadeArena* owner, const Place& place, const void* ptr) {
+  if (load_relaxed(owner->host) == arena_now()) return made_arena_free(owner, place.page, place.index);
+  LockGuard guard(owner->lock);
+  Place again;
+  Block block;
+  if (owner->state.load(std::memory_order_relaxed) != ArenaState::kMade) return Misuse::kDoubleFree;
+  Misuse misuse = place_of(ptr, &again, &block);
+  if (misuse != Misuse::kNone) return misuse;
+  if (again.page != place.page || owner_of(*again.page) != owner || kind_of(again.page) != PageKind::kBucket)
+    return Misuse::kDoubleFree;
+  return page_free_remote(again.page, again.index);
 }
 
-Misuse free_in_bucket_page(const Place& place) {
+Misuse free_in_bucket_page(const Place& place, const void* ptr) {
   for (;;) {
     Arena* owner = owner_of(*place.page);
     Arena* mine = arena_now();
     if (owner == mine) break;
-    bool is_abandoned = owner != nullptr && owner->state.load(std::memory_order_relaxed) == ArenaState::kAbandoned;
-    bool can_adopt = is_abandoned && mine != &empty_arena && mine != &ended_arena;
+    if (owner == nullptr) return Misuse::kDoubleFree;  // the page has gone since it was looked at
+    ArenaState state = owner->state.load(std::memory_order_relaxed);
+    if (state == ArenaState::kActive) [[likely]]
+      return page_free_remote(place.page, place.index);
+    if (state == ArenaState::kMade || state == ArenaState::kEnded)
+      return free_in_made_arena(made_arena_of(owner), place, ptr);
+    bool can_adopt = state == ArenaState::kAbandoned && mine != &empty_arena && mine != &ended_arena;
     if (!can_adopt || !page_adopt(mine, place.page)) return page_free_remote(place.page, place.index);
   }
   size_t offset = offset_of_word(place.index);
@@ -143,7 +146,7 @@ Misuse move_block(void* ptr, size_t keep_bytes, size_t bytes, void** result) {
 
 Misuse reallocate_run(PageHeader* run, const Block& block, size_t bytes, void** result) {
   if (bytes > kMaxBlockBytes && bytes <= kMaxRunBytes) {
-    RunList::Resized resized = run_list.resize(run, bytes);
+    RunList::Resized resized = run_list.resize(run, bytes, nullptr);
     if (resized == RunList::Resized::kNotARun) return Misuse::kDoubleFree;
     if (resized == RunList::Resized::kDone) *result = block.start;
   }
@@ -162,7 +165,7 @@ Misuse move_mapping(void* ptr, size_t bytes, void** result) {
 }
 
 Misuse reallocate_mapping(void* ptr, size_t bytes, void** result) {
-  if (bytes > kMaxRunBytes / kShrinkShare) *result = mapping_table.resize(ptr, bytes);
+  if (bytes > kMaxRunBytes / kShrinkShare) *result = mapping_table.resize(ptr, bytes, nullptr);
   return *result != nullptr ? Misuse::kNone : move_mapping(ptr, bytes, result);
 }
 
@@ -181,6 +184,24 @@ Misuse reallocate_slow(void* ptr, size_t bytes, void** result) {
 
 }  // namespace
 
+void* allocate_large(Arena* owner, size_t bytes, size_t alignment, bool* is_zero) {
+  *is_zero = true;
+  if (bytes > PTRDIFF_MAX) return nullptr;
+  size_t align_pages = alignment <= kPageBytes ? 1 : alignment / kPageBytes;
+  size_t pages = divide_up(bytes, kPageBytes);
+  if (pages + align_pages - 1 <= kMaxRunPages) {
+    PageHeader* run = align_pages == 1
+                          ? arena_take_run(arena_now(), static_cast<uint32_t>(pages))
+                          : run_list.take(static_cast<uint32_t>(pages), static_cast<uint32_t>(align_pages));
+    if (run != nullptr) {
+      *is_zero = run->run_dirty == 0;
+      run_settle(run, bytes, owner);
+      return run->start;
+    }
+  }
+  return mapping_table.take(bytes, alignment, owner);
+}
+
 void* allocate_refill(Arena* arena, Bucket* bucket) {
   if (!has_page(*bucket)) [[unlikely]]
     return thread_take_slow(arena, bucket->size_class);
@@ -196,18 +217,18 @@ void* allocate_beyond(size_t bytes) {
     return ptr != nullptr ? ptr : allocate_refill(arena, bucket);
   }
   bool is_zero = false;
-  return allocate_large(bytes, kMaxAlignBytes, &is_zero);
+  return allocate_large(nullptr, bytes, kMaxAlignBytes, &is_zero);
 }
 
 Misuse deallocate_slow(void* ptr) {
   if (ptr == nullptr) return Misuse::kNone;
   Place place;
-  if (find_start(ptr, &place)) return free_in_bucket_page(place);
+  if (find_start(ptr, &place)) return free_in_bucket_page(place, ptr);
   Block block;
   Misuse misuse = place_of(ptr, &place, &block);
   if (misuse != Misuse::kNone) return misuse;
   if (place.page == nullptr) return mapping_table.put(ptr);
-  if (kind_of(place.page) == PageKind::kBucket) return free_in_bucket_page(place);
+  if (kind_of(place.page) == PageKind::kBucket) return free_in_bucket_page(place, ptr);
   return run_list.put(place.page, PageKind::kRun) ? Misuse::kNone : Misuse::kDoubleFree;
 }
 
@@ -219,7 +240,7 @@ void* allocate_zeroed(size_t count, size_t bytes) {
   size_t total = 0;
   if (__builtin_mul_overflow(count, bytes, &total)) return nullptr;
   bool is_zero = false;
-  void* ptr = total <= kMaxBlockBytes ? allocate_fast(total) : allocate_large(total, kMaxAlignBytes, &is_zero);
+  void* ptr = total <= kMaxBlockBytes ? allocate_fast(total) : allocate_large(nullptr, total, kMaxAlignBytes, &is_zero);
   if (ptr != nullptr && !is_zero) memset(ptr, 0, total);
   return ptr;
 }
@@ -233,7 +254,7 @@ void* allocate_aligned(size_t alignment, size_t bytes) {
     return ptr != nullptr ? ptr : allocate_refill(arena, bucket);
   }
   bool is_zero = false;
-  return allocate_large(bytes == 0 ? 1 : bytes, alignment, &is_zero);
+  return allocate_large(nullptr, bytes == 0 ? 1 : bytes, alignment, &is_zero);
 }
 
 Misuse reallocate(void* ptr, size_t bytes, void** result) {
@@ -249,6 +270,13 @@ Misuse reallocate(void* ptr, size_t bytes, void** result) {
 Misuse locate(const void* ptr, Block* block) {
   Place place;
   return place_of(ptr, &place, block);
+}
+
+Misuse locate_owned(const void* ptr, Block* block, Arena** owner) {
+  Place place;
+  Misuse misuse = place_of(ptr, &place, block);
+  *owner = place.page != nullptr ? owner_of(*place.page) : mapping_table.owner_of(ptr);
+  return misuse;
 }
 
 }  // namespace pagerun

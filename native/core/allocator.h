@@ -10,6 +10,10 @@
 
 namespace pagerun {
 
+struct Arena;
+
+constexpr size_t kMaxRunBytes = 32 << 20;  // larger blocks get a mapping of their own
+
 /// Returns `bytes` bytes (at least one unit for 0), 16-byte aligned, or null when memory or address space is exhausted
 /// or `bytes` exceeds PTRDIFF_MAX. O(1) but for the slow path; no lock and no system call on the fast path.
 void* allocate(size_t bytes);
@@ -28,6 +32,22 @@ Misuse deallocate(void* ptr);
 /// mean).
 /// `*result` is null when memory is exhausted: the old block is intact then. On misuse nothing has changed.
 Misuse reallocate(void* ptr, size_t bytes, void** result);
+
+/// A block larger than any bucket's: a run, or beyond kMaxRunBytes a mapping; of `owner`, a made arena, if not null.
+/// *is_zero tells whether its content is known to be zero. Null when refused.
+void* allocate_large(Arena* owner, size_t bytes, size_t alignment, bool* is_zero);
+
+/// As locate(); *owner is the arena that the block is of: null for runs and mappings that no made arena owns.
+Misuse locate_owned(const void* ptr, Block* block, Arena** owner);
+
+/// A shrink to no less than this part of the block stays where it is.
+constexpr size_t kShrinkShare = 2;
+
+/// True when realloc leaves the block where it is; never for 0 bytes.
+inline bool stays_in_block(size_t usable_bytes, size_t bytes) {
+  size_t least_bytes = usable_bytes / kShrinkShare;
+  return bytes - least_bytes <= usable_bytes - least_bytes;
+}
 
 /// Looks a pointer up: kNone when it is the first byte of a live block, kInteriorPointer when it lies inside one
 /// (`*block` is filled in both cases), else why it is neither. Any address may be given; nothing of it is read.

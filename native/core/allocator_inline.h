@@ -70,15 +70,6 @@ inline bool find_local(Arena* arena, size_t offset, LocalBlock* block) {
   return true;
 }
 
-/// A shrink to no less than this part of the block stays where it is.
-constexpr size_t kShrinkShare = 2;
-
-/// True when realloc leaves the block where it is; never for 0 bytes.
-inline bool stays_in_block(size_t usable_bytes, size_t bytes) {
-  size_t least_bytes = usable_bytes / kShrinkShare;
-  return bytes - least_bytes <= usable_bytes - least_bytes;
-}
-
 /// Frees what find_local() found, as long as nothing was taken or freed since.
 inline void free_local(Arena* arena, const LocalBlock& block) {
   size_t offset = opaque(block.offset);

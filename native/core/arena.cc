@@ -4,6 +4,7 @@
 
 #include "../base/check.h"
 #include "../os/memory.h"
+#include "made_arena.h"
 #include "purge.h"
 #include "run_list.h"
 #include "thread_arena.h"
@@ -72,10 +73,11 @@ bool is_releasable(const PageHeader& page) {
   return used_of(page) == 0 && page.remote_summary.load(std::memory_order_acquire) == 0;
 }
 
-// An empty page on no list goes back to the run list.
+// An empty page on no list goes back to the run list, or to the made arena whose extents it is of.
 void page_release(Arena* arena, PageHeader* page) {
   CHECK(used_of(*page) == 0);
   page_detach(arena, page);
+  if (is_made(arena)) return extents_put(made_arena_of(arena), page);
   CHECK(run_list.put(page, PageKind::kBucket));
 }
 
@@ -130,7 +132,8 @@ PageHeader* page_new(Arena* arena, Bucket* bucket) {
   uint32_t size_class = bucket->size_class;
   arena->trims_missed += bucket->was_trimmed;
   bucket->was_trimmed = false;
-  PageHeader* page = arena_take_run(arena, class_pages(size_class));
+  uint32_t pages = class_pages(size_class);
+  PageHeader* page = is_made(arena) ? extents_take(made_arena_of(arena), pages) : arena_take_run(arena, pages);
   if (page == nullptr) return nullptr;
   const Region& region = region_of_header(page);
   page->capacity = static_cast<uint16_t>(class_capacity(size_class));
@@ -171,7 +174,8 @@ void arena_service(Arena* arena);
 // Steps 3 and 4 of the protocol.
 void page_send_to_owner(PageHeader* page) {
   Arena* owner = owner_of(*page);
-  if (owner == nullptr) return;  // two threads freed one block at once, and the page went with the first
+  // Else two threads freed one block at once, and the page went with the first.
+  if (owner == nullptr || load_relaxed(page->kind) != PageKind::kBucket) return;
   remote_pages_push(owner, page);
   if (owner->state.load(std::memory_order_seq_cst) == ArenaState::kAbandoned) arena_service(owner);
 }
@@ -194,6 +198,8 @@ void page_collect(PageHeader* page) {
   }
   CHECK(freed <= used_of(*page));
   store_relaxed(page->countdown, page->countdown - freed);
+  Arena* owner = owner_of(*page);
+  if (is_made(owner)) store_relaxed(owner->bucket_bytes, owner->bucket_bytes - uint64_t{freed} * page->block_bytes);
 }
 
 // The state changes that a collection brought about.
@@ -207,7 +213,7 @@ void page_settle(Arena* arena, PageHeader* page) {
 void pages_drain(Arena* arena, PageHeader* page) {
   while (page != nullptr) {
     PageHeader* next = page->remote_next;
-    if (owner_of(*page) == arena) {
+    if (owner_of(*page) == arena && load_relaxed(page->kind) == PageKind::kBucket) {
       page_collect(page);
       page_settle(arena, page);
     } else {
@@ -253,9 +259,8 @@ Arena* arena_new() {
   Arena* arena = spare_arenas;
   spare_arenas = arena->next_abandoned;
   arena = new (arena) Arena();
-  arena->id = ++arena_count;
-  arena->next = all_arenas.load(std::memory_order_relaxed);
-  all_arenas.store(arena, std::memory_order_release);
+  arena_identify(arena);
+  arena_enlist(arena);
   return arena;
 }
 
@@ -314,6 +319,23 @@ void page_notify(Arena* arena, PageHeader* page) {
   if (is_releasable(*page)) partial_to_empty(arena, bucket, page);
 }
 
+void arena_clear_buckets(Arena* arena) {
+  for (Bucket& bucket : arena->buckets) {
+    if (!has_page(bucket) && bucket.full.is_empty() && bucket.partial.is_empty()) continue;
+    bucket_clear(bucket);
+    bucket.partial.clear();
+    bucket.full.clear();
+  }
+  store_relaxed(arena->page_count, uint64_t{0});
+}
+
+void arena_identify(Arena* arena) { store_relaxed(arena->id, ++arena_count); }
+
+void arena_enlist(Arena* arena) {
+  arena->next = all_arenas.load(std::memory_order_relaxed);
+  all_arenas.store(arena, std::memory_order_release);
+}
+
 Misuse page_free_remote(PageHeader* page, uint32_t index) {
   uint32_t w = word_of(index);
   uint64_t bit = mask_of(index);
@@ -321,7 +343,11 @@ Misuse page_free_remote(PageHeader* page, uint32_t index) {
   // page.
   if (load_relaxed(page->start_limit) != 0) store_relaxed(page->start_limit, 0u);
   // release: pairs with page_collect(); what this thread wrote to the block comes before its next use
-  uint64_t old = page->remote_bits[w].fetch_or(bit, std::memory_order_acq_rel);
+  std::atomic<uint64_t>* bits = load_relaxed(page->remote_bits);
+  // The page of a block that another thread frees at this moment may have become one of another class meanwhile, with
+  // fewer words: of what lies behind them nothing is ours.
+  if (w >= kInlineWords && bits == page->inline_remote_bits) return Misuse::kDoubleFree;
+  uint64_t old = bits[w].fetch_or(bit, std::memory_order_acq_rel);
   if (old & bit) return Misuse::kDoubleFree;
   if (old != 0) return Misuse::kNone;
   if (page->remote_summary.fetch_or(1ull << w, std::memory_order_acq_rel) == 0) {
@@ -377,7 +403,9 @@ Arena* arena_first() { return all_arenas.load(std::memory_order_acquire); }
 
 void arenas_orphan(const Arena* mine, const Arena* late) {
   for (Arena* arena = arena_first(); arena != nullptr; arena = arena->next) {
-    if (arena == mine || arena == late || arena->state.load(std::memory_order_relaxed) != ArenaState::kActive) continue;
+    ArenaState state = arena->state.load(std::memory_order_relaxed);
+    bool is_lost = state == ArenaState::kActive || (state == ArenaState::kMade && arena->host != mine);
+    if (arena == mine || arena == late || !is_lost) continue;
     arena->state.store(ArenaState::kOrphaned, std::memory_order_relaxed);
   }
 }

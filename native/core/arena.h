@@ -52,6 +52,8 @@ enum class ArenaState : uint32_t {
   kActive = 1,     // a thread owns it
   kAbandoned = 2,  // its thread has ended; guarded by arenas_lock
   kOrphaned = 3,   // its thread was not taken along by a fork, in whatever it was doing: never touched again
+  kMade = 4,       // a program made it (made_arena.h), in the thread whose own arena is its host
+  kEnded = 5,      // it was one; the record waits for the next
 };
 
 struct alignas(kCacheLineBytes) Bucket {
@@ -76,10 +78,17 @@ struct Arena {
   uint32_t wrong_trims;                  // trims in a row that took away what was wanted again
   uint64_t grown_since_purge;            // pages taken from memory that was not in use
   uint64_t page_count;                   // bucket pages owned
+  uint64_t bucket_bytes;  // made arenas: of blocks handed out in bucket pages; remote frees count until the drain
+  std::atomic<uint64_t> large_bytes;  // made arenas: of its runs and mappings; changed under their locks
+  PageList runs;                      // made arenas: runs in use, under the run list's lock
+  Arena* made;                        // the made arenas of which this is the host, linked by made_next
+  Arena* made_next;
+  Arena* made_prev;
   alignas(kCacheLineBytes) std::atomic<PageHeader*> remote_pages;  // pages to drain, linked by remote_next
   alignas(kCacheLineBytes) std::atomic<ArenaState> state;          // read at every remote free, hardly ever written
-  Arena* next;                                                     // of all arenas, for ever
-  Arena* next_abandoned;                                           // of the abandoned ones, under arenas_lock
+  Arena* host;            // made arenas: the own arena of the thread that made it; else null
+  Arena* next;            // of all arenas, for ever
+  Arena* next_abandoned;  // of the abandoned ones, under arenas_lock
   Bucket buckets[kClassCount];
 };
 
@@ -94,8 +103,15 @@ constexpr Arena::Arena()
       wrong_trims(0),
       grown_since_purge(0),
       page_count(0),
+      bucket_bytes(0),
+      large_bytes(0),
+      runs{},
+      made(nullptr),
+      made_next(nullptr),
+      made_prev(nullptr),
       remote_pages(nullptr),
       state(ArenaState::kAbandoned),
+      host(nullptr),
       next(nullptr),
       next_abandoned(nullptr),
       buckets{} {
@@ -135,6 +151,15 @@ Arena* arena_adopt();
 /// Moves a page of an abandoned arena into `mine`. False when its owner is not abandoned any more.
 bool page_adopt(Arena* mine, PageHeader* page);
 
+/// Takes every bucket page off the buckets, which are then as new. The pages themselves are the caller's to clear.
+void arena_clear_buckets(Arena* arena);
+
+/// Puts a new record on the list of all arenas. Under arenas_lock.
+void arena_enlist(Arena* arena);
+
+/// Gives a record an id that was never used. Under arenas_lock.
+void arena_identify(Arena* arena);
+
 /// Every arena that was ever made, newest first, linked by `next`.
 Arena* arena_first();
 
@@ -148,6 +173,8 @@ inline Bucket* bucket_at(Arena* arena, uint32_t size_class) { return &arena->buc
 inline bool is_current(const Arena* arena, const PageHeader* page) {
   return arena->buckets[page->size_class].page == page;
 }
+
+inline bool is_made(const Arena* arena) { return load_relaxed(arena->host) != nullptr; }
 
 inline bool has_page(const Bucket& bucket) { return bucket.page != &no_page; }
 

@@ -6,7 +6,7 @@
 #include "../base/check.h"
 #include "../base/config.h"
 #include "../os/memory.h"
-#include "page.h"
+#include "arena.h"
 
 namespace pagerun {
 
@@ -26,6 +26,10 @@ char* map_aligned(size_t bytes, size_t alignment) {
   size_t behind = spare - static_cast<size_t>(start - raw);
   if (behind > 0) os::release(start + bytes, behind);
   return start;
+}
+
+void charge(const Mapping& mapping, size_t bytes) {
+  if (mapping.owner != nullptr) mapping.owner->large_bytes.fetch_add(bytes, std::memory_order_relaxed);
 }
 
 }  // namespace
@@ -92,14 +96,29 @@ bool MappingTable::was_released(const void* ptr) const {
   return false;
 }
 
-void* MappingTable::take(size_t bytes, size_t alignment) {
+void* MappingTable::take(size_t bytes, size_t alignment, Arena* owner) {
   bytes = round_up(bytes, kOsPageBytes);
   char* address = map_aligned(bytes, alignment);
   if (address == nullptr) return nullptr;
   LockGuard guard(lock_);
-  if (insert({address, bytes, 0, false})) return address;
-  os::release(address, bytes);
-  return nullptr;
+  Mapping mapping = {address, bytes, 0, false, owner};
+  if (!insert(mapping)) {
+    os::release(address, bytes);
+    return nullptr;
+  }
+  charge(mapping, bytes);
+  return address;
+}
+
+void MappingTable::free_entry(Mapping* entry) {
+  charge(*entry, 0 - entry->bytes);
+  entry->owner = nullptr;
+  if (entry->pins > 0) {
+    entry->is_freed = true;
+    os::purge(entry->address, entry->bytes);  // the address stays for the views that still reach it, the memory goes
+  } else {
+    forget(entry);
+  }
 }
 
 Misuse MappingTable::put(void* ptr) {
@@ -108,16 +127,24 @@ Misuse MappingTable::put(void* ptr) {
   if (entry == nullptr) return was_released(ptr) ? Misuse::kDoubleFree : Misuse::kForeignPointer;
   if (entry->is_freed) return Misuse::kDoubleFree;
   if (entry->address != ptr) return Misuse::kInteriorPointer;
-  if (entry->pins > 0) {
-    entry->is_freed = true;
-    os::purge(entry->address, entry->bytes);  // the address stays for the views that still reach it, the memory goes
-  } else {
-    forget(entry);
-  }
+  free_entry(entry);
   return Misuse::kNone;
 }
 
-void* MappingTable::resize(void* ptr, size_t bytes) {
+void MappingTable::put_owned(Arena* owner) {
+  LockGuard guard(lock_);
+  for (size_t i = count_; i-- > 0;) {
+    if (entries_[i].owner == owner) free_entry(&entries_[i]);
+  }
+}
+
+Arena* MappingTable::owner_of(const void* ptr) {
+  LockGuard guard(lock_);
+  Mapping* entry = entry_holding(ptr);
+  return entry == nullptr ? nullptr : entry->owner;
+}
+
+void* MappingTable::resize(void* ptr, size_t bytes, const Arena* asker) {
   bytes = round_up(bytes, kOsPageBytes);
   LockGuard guard(lock_);
   Mapping* entry = entry_holding(ptr);
@@ -125,9 +152,11 @@ void* MappingTable::resize(void* ptr, size_t bytes) {
   if (entry->bytes == bytes) return ptr;
   bool is_pinned = entry->pins > 0;
   if (is_pinned && bytes < entry->bytes) return nullptr;
+  if (entry->owner != asker && bytes > entry->bytes) return nullptr;
   auto* moved = static_cast<char*>(os::remap(ptr, entry->bytes, bytes, !is_pinned));
   if (moved == nullptr) return nullptr;
-  Mapping resized = {moved, bytes, entry->pins, false};
+  Mapping resized = {moved, bytes, entry->pins, false, entry->owner};
+  charge(resized, bytes - entry->bytes);
   drop(entry);
   if (moved != ptr) remember(ptr);
   CHECK(insert(resized));  // there is room: one was dropped

@@ -11,26 +11,35 @@
 
 namespace pagerun {
 
+struct Arena;
+
 struct Mapping {
   char* address;
   size_t bytes;
   uint32_t pins;
   bool is_freed;  // freed by its user; only pins keep it
+  Arena* owner;   // the made arena that it is a block of, and that its bytes are charged to; else null
 };
 
 class MappingTable {
  public:
   constexpr MappingTable() = default;
 
-  /// Maps `bytes` zero bytes at a multiple of `alignment`; null when refused.
-  void* take(size_t bytes, size_t alignment);
+  /// Maps `bytes` zero bytes at a multiple of `alignment`, for `owner` if not null; null when refused.
+  void* take(size_t bytes, size_t alignment, Arena* owner = nullptr);
 
   /// Gives the block that starts at `ptr` back (or leaves it to its pins).
   Misuse put(void* ptr);
 
+  /// Gives all blocks of `owner` back. O(mappings of the process).
+  void put_owned(Arena* owner);
+
   /// Resizes the block at `ptr` where the kernel can do it without a copy; null when it cannot, or when it is
-  /// freed (nothing has changed).
-  void* resize(void* ptr, size_t bytes);
+  /// freed (nothing has changed). `asker`: as in RunList::resize().
+  void* resize(void* ptr, size_t bytes, const Arena* asker = nullptr);
+
+  /// The made arena that the block that holds `ptr` is of, or null.
+  Arena* owner_of(const void* ptr);
 
   /// Looks `ptr` up as locate() does; kForeignPointer when it lies in no mapping.
   Misuse find(const void* ptr, Block* block);
@@ -53,6 +62,7 @@ class MappingTable {
   bool make_room();
   void drop(Mapping* entry);
   void forget(Mapping* entry);
+  void free_entry(Mapping* entry);
   void remember(const void* start);
   bool was_released(const void* ptr) const;
 

@@ -41,7 +41,8 @@ struct Arena;
 
 struct alignas(kCacheLineBytes) PageHeader {
   // Line 1: what the page is.
-  Arena* owner;                        // the arena that may take and free here without atomics; null unless kBucket
+  Arena* owner;                        // kBucket: the arena that may take and free here without atomics; kRun: the made
+                                       // arena that it ends with, if any
   uint64_t reciprocal;                 // reciprocal_of(block_bytes)
   uint64_t* free_bits;                 // 1 = free; inline_free_bits or the region's table
   std::atomic<uint64_t>* remote_bits;  // 1 = freed by another thread, not yet drained
@@ -67,6 +68,7 @@ struct alignas(kCacheLineBytes) PageHeader {
     struct {
       uint64_t run_bytes;  // kRun: bytes the caller may use, a multiple of the OS page
       uint32_t run_dirty;  // kFree, kRun: 1 when the content may be other than zero (and in memory)
+      uint32_t run_pins;   // kRun: ArrayBuffers over it; freed, it is kept until the last has gone (run_list.h)
     };
   };
 

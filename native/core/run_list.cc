@@ -2,6 +2,7 @@
 
 #include "../base/check.h"
 #include "../os/memory.h"
+#include "arena.h"
 
 namespace pagerun {
 
@@ -29,13 +30,33 @@ void mark_follow(PageHeader* head, uint32_t from, uint32_t pages) {
   }
 }
 
-void mark_run(PageHeader* head, uint32_t pages, bool dirty) {
+void mark_head(PageHeader* head, uint32_t pages, bool dirty) {
   store_relaxed(head->run_pages, pages);
   store_relaxed(head->block_bytes, 0u);
   head->run_dirty = dirty;
+  head->run_pins = 0;
   head->start = region_of_header(head).address_of(head);
-  mark_follow(head, 1, pages);
   set_kind(head, PageKind::kRun);
+}
+
+void mark_run(PageHeader* head, uint32_t pages, bool dirty) {
+  mark_follow(head, 1, pages);
+  mark_head(head, pages, dirty);
+}
+
+// A run leaves the made arena that it is a block of, if any.
+void leave_owner(PageHeader* run) {
+  Arena* owner = owner_of(*run);
+  if (owner == nullptr) return;
+  owner->runs.remove(run);
+  owner->large_bytes.fetch_sub(run->run_bytes, std::memory_order_relaxed);
+  store_relaxed(run->owner, nullptr);
+}
+
+void set_run_bytes(PageHeader* run, size_t bytes) {
+  bytes = round_up(bytes, kOsPageBytes);
+  if (Arena* owner = owner_of(*run)) owner->large_bytes.fetch_add(bytes - run->run_bytes, std::memory_order_relaxed);
+  store_relaxed(run->run_bytes, bytes);
 }
 
 }  // namespace
@@ -181,18 +202,106 @@ void RunList::put_locked(PageHeader* head, uint32_t pages, bool dirty) {
   insert(first, total, dirty);
 }
 
+void RunList::put_or_keep_locked(PageHeader* head) {
+  if (head->run_pins > 0) {
+    store_relaxed(head->block_bytes, 0u);
+  } else {
+    put_locked(head, head->run_pages, true);
+  }
+}
+
+void RunList::give_back_excess() {
+  size_t limit = 0;
+  {
+    LockGuard guard(lock_);
+    limit = dirty_limit();
+    if (dirty_pages_ <= limit) return;
+  }
+  give_back(limit);
+}
+
 bool RunList::put(PageHeader* head, PageKind kind) {
   size_t limit = 0;
   bool exceeds = false;
   {
     LockGuard guard(lock_);
     if (kind_of(head) != kind || !is_settled(*head)) return false;
-    put_locked(head, head->run_pages, true);
+    if (kind == PageKind::kRun) {
+      leave_owner(head);
+      put_or_keep_locked(head);
+    } else {
+      put_locked(head, head->run_pages, true);
+    }
     limit = dirty_limit();
     exceeds = dirty_pages_ > limit;
   }
   if (exceeds) give_back(limit);
   return true;
+}
+
+void RunList::give_owner(PageHeader* head, Arena* owner) {
+  LockGuard guard(lock_);
+  store_relaxed(head->owner, owner);
+  owner->runs.push(head);
+  owner->large_bytes.fetch_add(head->run_bytes, std::memory_order_relaxed);
+}
+
+// The rest's further pages keep their marks, which name the first page of all: nobody finds a head by them before they
+// are part of one.
+PageHeader* RunList::divide(PageHeader* head, uint32_t pages) {
+  LockGuard guard(lock_);
+  uint32_t rest_pages = head->run_pages - pages;
+  PageHeader* rest = rest_pages == 0 ? nullptr : head + pages;
+  if (rest != nullptr) mark_head(rest, rest_pages, head->run_dirty != 0);
+  mark_run(head, pages, head->run_dirty != 0);
+  return rest;
+}
+
+void RunList::unsettle(PageHeader* head) {
+  LockGuard guard(lock_);
+  mark_head(head, head->run_pages, true);
+}
+
+void RunList::put_divided(PageHeader* first, uint32_t pages, uint32_t pins) {
+  LockGuard guard(lock_);
+  for (uint32_t at = 0; at < pages;) {
+    PageHeader* head = first + at;
+    at += head->run_pages;
+    CHECK(at <= pages);
+    store_relaxed(head->owner, nullptr);
+    store_relaxed(head->next, nullptr);
+    store_relaxed(head->prev, nullptr);
+    set_kind(head, PageKind::kNone);
+  }
+  mark_head(first, pages, true);
+  first->run_pins = pins;
+  put_or_keep_locked(first);
+}
+
+void RunList::put_owned(Arena* owner) {
+  LockGuard guard(lock_);
+  while (PageHeader* run = owner->runs.first()) {
+    leave_owner(run);
+    put_or_keep_locked(run);
+  }
+}
+
+bool RunList::pin(PageHeader* head) {
+  LockGuard guard(lock_);
+  if (kind_of(head) != PageKind::kRun || !is_settled(*head)) return false;
+  head->run_pins++;
+  return true;
+}
+
+void RunList::unpin(PageHeader* head) {
+  {
+    LockGuard guard(lock_);
+    CHECK(kind_of(head) == PageKind::kRun && head->run_pins > 0);
+    head->run_pins--;
+    if (head->run_pins > 0 || is_settled(*head)) return;
+    put_locked(head, head->run_pages, true);
+  }
+  give_back_excess();
 }
 
 // Adds the pages behind a run to it, from the free run there or from the part of the region that was never used.
@@ -221,13 +330,15 @@ void RunList::shrink_locked(PageHeader* head, uint32_t pages) {
   put_locked(head + pages, rest, true);
 }
 
-RunList::Resized RunList::resize(PageHeader* head, size_t bytes) {
+RunList::Resized RunList::resize(PageHeader* head, size_t bytes, const Arena* asker) {
   auto pages = static_cast<uint32_t>(divide_up(bytes, kPageBytes));
   LockGuard guard(lock_);
   if (kind_of(head) != PageKind::kRun || !is_settled(*head)) return Resized::kNotARun;
+  if (bytes > head->run_bytes && owner_of(*head) != asker) return Resized::kNoRoom;
+  if (pages < head->run_pages && head->run_pins > 0) return Resized::kNoRoom;
   if (pages > head->run_pages && !grow_locked(head, pages)) return Resized::kNoRoom;
   if (pages < head->run_pages) shrink_locked(head, pages);
-  store_relaxed(head->run_bytes, round_up(bytes, kOsPageBytes));
+  set_run_bytes(head, bytes);
   return Resized::kDone;
 }
 

@@ -5,7 +5,9 @@
 //   headers   | kFree n | kNone ... kNone | kFree n | kRun m | kFollow 1 | ... | kFollow m-1 | kBucket ...
 //
 // Invariants: no two free runs are neighbours; the sum of all runs is the used part of all regions.
-// Thread rule: every call takes the lock itself.
+// A run in use may be owned by a made arena: it is on the arena's list then, and its bytes are charged to the arena.
+// One over which JavaScript has ArrayBuffers is pinned: freed, it is nobody's and no block, and goes back with its last
+// pin. Thread rule: every call takes the lock itself.
 #pragma once
 
 #include <cstddef>
@@ -29,6 +31,27 @@ class RunList {
   /// The same from free runs whose content is in memory already; null when none is long enough.
   PageHeader* take_dirty(uint32_t pages);
 
+  /// Gives a run that was taken, with its run_bytes set, to a made arena. Before it is settled.
+  void give_owner(PageHeader* head, Arena* owner);
+
+  /// Divides a run that was taken and is not settled: `pages` pages, and the rest behind them, which is returned, or
+  /// null when there is none.
+  PageHeader* divide(PageHeader* head, uint32_t pages);
+
+  /// Makes an empty bucket page without owner, of a run that was divided, a run that is not settled again.
+  void unsettle(PageHeader* head);
+
+  /// Puts back what became of a run that was divided: its first `pages` pages, whose heads are bucket pages or runs not
+  /// settled, as one run; kept while it has pins.
+  void put_divided(PageHeader* first, uint32_t pages, uint32_t pins);
+
+  /// Puts back all runs that `owner` has. What these two put back is given to the system by give_back_excess() only.
+  void put_owned(Arena* owner);
+
+  /// Pins a run in use; false when it is none. unpin() takes one pin back, of a run that may have been freed since.
+  bool pin(PageHeader* head);
+  void unpin(PageHeader* head);
+
   /// Puts a run or bucket page back; it must hold no live block. Merges it with its free neighbours. False, with
   /// nothing changed, when it is not (or no longer) the head of a page of that kind: of two frees of a run one is
   /// refused.
@@ -37,12 +60,16 @@ class RunList {
   enum class Resized { kDone, kNoRoom, kNotARun };
 
   /// Makes a run in use as long as `bytes` need, in place. kNoRoom when what lies behind it is in use, kNotARun when
-  /// another thread has freed it meanwhile: nothing has changed then.
-  Resized resize(PageHeader* head, size_t bytes);
+  /// another thread has freed it meanwhile: nothing has changed then. `asker`: null, or the made arena that has found
+  /// room for the growth under its limit; the runs of another are not grown.
+  Resized resize(PageHeader* head, size_t bytes, const Arena* asker = nullptr);
 
   /// Gives the content of free runs back to the system until at most `keep_pages` of them may still hold any; returns
   /// the pages given back. Makes its system calls without the lock.
   size_t give_back(size_t keep_pages);
+
+  /// The same, for as many as it is time to give back now.
+  void give_back_excess();
 
   Lock& lock() { return lock_; }
   size_t dirty_pages() const { return dirty_pages_; }  // under the lock
@@ -67,6 +94,7 @@ class RunList {
   bool grow_locked(PageHeader* head, uint32_t pages);
   void shrink_locked(PageHeader* head, uint32_t pages);
   void put_locked(PageHeader* head, uint32_t pages, bool dirty);
+  void put_or_keep_locked(PageHeader* head);
   void insert(PageHeader* first, uint32_t pages, bool dirty);
   void remove(PageHeader* first);
   PageHeader* find(const Bins& bins, uint32_t pages) const;

@@ -2,6 +2,7 @@
 
 #include <pthread.h>
 
+#include "made_arena.h"
 #include "mapping_table.h"
 #include "range_table.h"
 #include "run_list.h"
@@ -29,7 +30,9 @@ void thread_ended(void* round) {
   if (next <= kLastRound && pthread_setspecific(end_key, reinterpret_cast<void*>(next)) == 0) return;
   Arena* arena = arena_now();
   *arena_place() = &ended_arena;
-  if (arena != &empty_arena && arena != &ended_arena) arena_abandon(arena);
+  if (arena == &empty_arena || arena == &ended_arena) return;
+  made_arenas_end(arena);
+  arena_abandon(arena);
 }
 
 void locks_take() {
@@ -53,6 +56,7 @@ void fork_in_child() {
   for (Lock* lock : {&range_table.lock(), &mapping_table.lock(), &run_list.lock(), &late_lock, &hooks_lock})
     lock->reset();
   arenas_orphan(arena_now(), late_arena);
+  made_arenas_fork(arena_now());
   arenas_lock.reset();
 }
 
@@ -118,6 +122,12 @@ bool arena_place_find() {
   store_relaxed(arena_distance, static_cast<size_t>(distance));
   __atomic_store_n(&direct_end, kMaxDirectBytes + 1, __ATOMIC_RELEASE);  // behind the distance
   return true;
+}
+
+Arena* thread_arena() {
+  Arena* arena = arena_now();
+  if (arena == &ended_arena) return nullptr;
+  return arena == &empty_arena ? thread_arena_set_up() : arena;
 }
 
 void* thread_take_slow(Arena* arena, uint32_t size_class) {

@@ -51,6 +51,9 @@ inline Arena** arena_place() { return load_shared(direct_end) != 0 ? arena_place
 
 inline Arena* arena_now() { return *arena_place(); }
 
+/// The calling thread's arena, set up if it has none; null when memory is exhausted or the thread has ended.
+Arena* thread_arena();
+
 /// A block from the thread's bucket of the class when the fast path found none; sets the thread's arena up first if it
 /// has none. Null when memory is exhausted.
 void* thread_take_slow(Arena* arena, uint32_t size_class);

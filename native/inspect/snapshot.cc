@@ -2,7 +2,7 @@
 
 #include <cstring>
 
-#include "../core/arena.h"
+#include "../core/made_arena.h"
 #include "../core/mapping_table.h"
 #include "../core/range_table.h"
 #include "../os/memory.h"
@@ -11,6 +11,8 @@
 namespace pagerun {
 
 namespace {
+
+static_assert(kRecordNameBytes == kArenaNameBytes);
 
 uint32_t region_count() { return region_table.count.load(std::memory_order_acquire); }
 
@@ -33,11 +35,15 @@ uint32_t remote_count(const PageHeader& page) {
   return count;
 }
 
+uint64_t id_of(const Arena* arena) { return arena == nullptr ? 0 : load_relaxed(arena->id); }
+
+// The record of a made arena that has ended, or was not one yet, waits for the next.
+bool is_arena(const Arena* arena) { return arena->state.load(std::memory_order_relaxed) != ArenaState::kEnded; }
+
 PageRecord bucket_record(const PageHeader& page) {
   PageRecord record = {};
-  const Arena* owner = owner_of(page);
   record.address = reinterpret_cast<uint64_t>(page.start);
-  record.arena = owner == nullptr ? 0 : owner->id;
+  record.arena = id_of(owner_of(page));
   record.kind = static_cast<uint32_t>(PageKind::kBucket);
   record.size_class = page.size_class;
   record.block_bytes = load_relaxed(page.block_bytes);
@@ -50,6 +56,7 @@ PageRecord bucket_record(const PageHeader& page) {
 PageRecord run_record(const PageHeader& page) {
   PageRecord record = {};
   record.address = reinterpret_cast<uint64_t>(page.start);
+  record.arena = id_of(owner_of(page));
   record.kind = static_cast<uint32_t>(PageKind::kRun);
   record.size_class = kNoSizeClass;
   record.block_bytes = load_relaxed(page.run_bytes);
@@ -76,7 +83,7 @@ struct Counts {
 
 Counts count_all() {
   Counts counts;
-  for (const Arena* arena = arena_first(); arena != nullptr; arena = arena->next) counts.arenas++;
+  for (const Arena* arena = arena_first(); arena != nullptr; arena = arena->next) counts.arenas += is_arena(arena);
   walk_regions([&](const Region&, const PageHeader* page) {
     if (load_relaxed(page->kind) == PageKind::kFree) counts.runs++;
     // A page may settle between this look and the copy: count it as a bucket page of the largest bitmap.
@@ -149,17 +156,43 @@ void copy_page(Writer& writer, const PageHeader* page) {
   writer.pages[snapshot.page_count++] = record;
 }
 
+ArenaRecord arena_record(const Arena* arena) {
+  ArenaRecord record = {};
+  ArenaState state = arena->state.load(std::memory_order_relaxed);
+  record.id = id_of(arena);
+  record.state = static_cast<uint32_t>(state == ArenaState::kMade ? ArenaState::kActive : state);
+  const Arena* host = load_relaxed(arena->host);
+  if (host == nullptr) return record;
+  const auto* made = static_cast<const MadeArena*>(arena);
+  record.host = id_of(host);
+  record.limit_bytes = made->limit_bytes;
+  memcpy(record.name, made->name, sizeof(record.name));
+  return record;
+}
+
+void count_blocks(const Snapshot& snapshot, const Writer& writer, ArenaRecord* record) {
+  for (uint64_t i = 0; i < snapshot.page_count; i++) {
+    const PageRecord& page = writer.pages[i];
+    if (page.arena != record->id) continue;
+    record->pages += page.kind == static_cast<uint32_t>(PageKind::kBucket);
+    record->live_blocks += page.used;
+    record->live_bytes += page.used * page.block_bytes;
+  }
+  for (uint64_t i = 0; i < snapshot.mapping_count; i++) {
+    const MappingRecord& mapping = writer.mappings[i];
+    if (mapping.arena != record->id) continue;
+    record->live_blocks++;
+    record->live_bytes += mapping.bytes;
+  }
+}
+
+// Behind pages and mappings, whose blocks are counted.
 void copy_arenas(Writer& writer) {
   Snapshot& snapshot = *writer.snapshot;
   for (const Arena* arena = arena_first(); arena != nullptr; arena = arena->next) {
-    ArenaRecord record = {arena->id, static_cast<uint32_t>(arena->state.load(std::memory_order_relaxed)), 0, 0, 0};
-    for (uint64_t i = 0; i < snapshot.page_count; i++) {
-      const PageRecord& page = writer.pages[i];
-      if (page.arena != record.id) continue;
-      record.pages++;
-      record.live_blocks += page.used;
-      record.live_bytes += page.used * page.block_bytes;
-    }
+    if (!is_arena(arena)) continue;
+    ArenaRecord record = arena_record(arena);
+    count_blocks(snapshot, writer, &record);
     writer.arenas[snapshot.arena_count++] = record;
   }
 }
@@ -193,7 +226,8 @@ void copy_mappings(Writer& writer) {
     const Mapping& mapping = mapping_table.entries()[i];
     add_mapping(snapshot.totals, mapping);
     if (mapping.is_freed) continue;
-    writer.mappings[snapshot.mapping_count++] = {reinterpret_cast<uint64_t>(mapping.address), mapping.bytes};
+    writer.mappings[snapshot.mapping_count++] = {reinterpret_cast<uint64_t>(mapping.address), mapping.bytes,
+                                                 id_of(mapping.owner)};
   }
 }
 
@@ -238,11 +272,11 @@ const Snapshot* snapshot_take() {
   Snapshot& snapshot = *writer.snapshot;
   snapshot.bytes = bytes;
   walk_regions([&](const Region&, const PageHeader* page) { copy_page(writer, page); });
+  copy_mappings(writer);
   copy_arenas(writer);
   for (uint64_t i = 0; i < snapshot.page_count; i++)
     add_page(snapshot.totals, writer.pages[i].used, writer.pages[i].block_bytes);
   for (uint64_t i = 0; i < snapshot.run_count; i++) snapshot.totals.free_run_bytes += writer.runs[i].pages * kPageBytes;
-  copy_mappings(writer);
   copy_ranges(writer);
   add_ranges(snapshot.totals);
   add_regions(snapshot.totals);
@@ -264,7 +298,7 @@ void snapshot_release(const Snapshot* snapshot) {
 SnapshotTotals memory_totals() {
   HeapLock lock;
   SnapshotTotals totals = {};
-  for (const Arena* arena = arena_first(); arena != nullptr; arena = arena->next) totals.arenas++;
+  for (const Arena* arena = arena_first(); arena != nullptr; arena = arena->next) totals.arenas += is_arena(arena);
   walk_regions([&](const Region&, const PageHeader* page) {
     if (load_relaxed(page->kind) == PageKind::kFree) {
       totals.free_run_bytes += load_relaxed(page->run_pages) * kPageBytes;

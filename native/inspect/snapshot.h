@@ -8,17 +8,22 @@
 
 namespace pagerun {
 
+constexpr size_t kRecordNameBytes = 48;
+
 struct ArenaRecord {
   uint64_t id;     // small integer, never reused for another arena
   uint32_t state;  // ArenaState: 0 idle, 1 active (a thread owns it), 2 abandoned (its thread ended with live blocks)
   uint32_t pages;  // bucket pages it owns (heads)
   uint64_t live_blocks;
-  uint64_t live_bytes;  // live blocks x block size
+  uint64_t live_bytes;          // live blocks x block size
+  uint64_t host;                // id of the arena of the thread that made it; 0 for the arenas of threads
+  uint64_t limit_bytes;         // of an arena that a program made; kNoLimit when it has none
+  char name[kRecordNameBytes];  // likewise, with a zero behind it
 };
 
 struct PageRecord {
   uint64_t address;  // of block 0
-  uint64_t arena;    // id; 0 for a run of its own
+  uint64_t arena;    // id; 0 for a run that no arena owns
   uint32_t kind;     // PageKind: 1 bucket, 3 run in use
   uint32_t size_class;
   uint64_t block_bytes;
@@ -40,6 +45,7 @@ struct RunRecord {  // a free run
 struct MappingRecord {  // a block with a mapping of its own
   uint64_t address;
   uint64_t bytes;
+  uint64_t arena;  // id of the arena that owns it, a program's own; else 0
 };
 
 struct RangeRecord {  // OS pages that a program mapped for itself

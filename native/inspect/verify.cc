@@ -1,6 +1,6 @@
 #include "verify.h"
 
-#include "../core/arena.h"
+#include "../core/made_arena.h"
 #include "../core/mapping_table.h"
 #include "../core/range_table.h"
 #include "../core/thread_arena.h"
@@ -27,9 +27,10 @@ class Finding {
 
 constexpr uint32_t kMaxListLength = 1u << 26;  // a list longer than this has a cycle
 
-// Stands still while we look: our own arena, and those of threads that have ended (under arenas_lock).
+// Stands still while we look: our own arenas, and those of threads that have ended (under arenas_lock).
 bool stands_still(const Arena* arena) {
-  return arena == arena_now() || arena->state.load(std::memory_order_relaxed) == ArenaState::kAbandoned;
+  return arena == arena_now() || load_relaxed(arena->host) == arena_now() ||
+         arena->state.load(std::memory_order_relaxed) == ArenaState::kAbandoned;
 }
 
 bool is_known_arena(const Arena* wanted) {
@@ -99,7 +100,8 @@ void check_bucket_page(Finding& finding, const Region& region, const PageHeader&
 
 void check_run(Finding& finding, const Region& region, const PageHeader& page) {
   uint64_t run_bytes = load_relaxed(page.run_bytes);
-  finding.expect(owner_of(page) == nullptr, "a run has no owner", &page);
+  const Arena* owner = owner_of(page);
+  finding.expect(owner == nullptr || (is_known_arena(owner) && is_made(owner)), "a run's owner is a made arena", &page);
   finding.expect(load_relaxed(page.block_bytes) == kRunBlock, "block_bytes of a run is its mark", &page);
   finding.expect(page.start == region.address_of(&page), "start == address of the page", &page);
   finding.expect(
@@ -217,7 +219,49 @@ size_t pages_owned_by(const Arena* arena) {
   return count;
 }
 
+uint64_t used_bytes_of(const Bucket& bucket) {
+  uint64_t used = has_page(bucket) ? used_of(*bucket.page) : 0;
+  for (const PageList* list : {&bucket.partial, &bucket.full}) {
+    for (const PageHeader* page = list->first(); page != nullptr; page = page->next) used += used_of(*page);
+  }
+  return used * bucket.block_bytes;
+}
+
+void check_extent(Finding& finding, const MadeArena* arena, const Extent& extent) {
+  uint32_t at = 0, used_pages = 0;
+  while (at < extent.pages && finding.is_clean()) {
+    const PageHeader* head = extent.first + at;
+    uint32_t pages = load_relaxed(head->run_pages);
+    bool is_bucket = is_live_page(*head, PageKind::kBucket);
+    finding.expect(is_bucket ? owner_of(*head) == arena : head->kind == PageKind::kRun && !is_settled(*head),
+                   "an extent is its arena's bucket pages and runs that are not settled", head);
+    if (!finding.expect(pages > 0 && pages <= extent.pages - at, "an extent is divided without a rest", head)) break;
+    used_pages += is_bucket ? pages : 0;
+    at += pages;
+  }
+  finding.expect(used_pages == extent.used_pages, "used_pages == pages of the extent's bucket pages", extent.first);
+}
+
+// Under all locks, so that no run or mapping changes hands; the arena is the calling thread's.
+void check_made_arena(Finding& finding, const MadeArena* arena) {
+  uint64_t bucket_bytes = 0, large_bytes = 0;
+  for (const Bucket& bucket : arena->buckets) bucket_bytes += used_bytes_of(bucket);
+  finding.expect(bucket_bytes == arena->bucket_bytes, "bucket_bytes == sum of the blocks in use", arena);
+  check_list(finding, arena->runs.first(), [&](const PageHeader* run) {
+    finding.expect(is_live_page(*run, PageKind::kRun) && owner_of(*run) == arena, "an arena's run names it", run);
+    large_bytes += run->run_bytes;
+  });
+  for (size_t i = 0; i < mapping_table.count(); i++) {
+    const Mapping& mapping = mapping_table.entries()[i];
+    if (mapping.owner == arena) large_bytes += mapping.bytes;
+  }
+  finding.expect(large_bytes == arena->large_bytes.load(std::memory_order_relaxed),
+                 "large_bytes == sum of its runs and mappings", arena);
+  for (uint32_t i = 0; i < arena->extent_count; i++) check_extent(finding, arena, arena->extents[i]);
+}
+
 void check_arena(Finding& finding, const Arena* arena) {
+  if (arena->state.load(std::memory_order_relaxed) == ArenaState::kEnded) return;
   finding.expect(arena->id != 0, "an arena has an id", arena);
   if (!stands_still(arena)) return;
   size_t pages = 0;
@@ -225,6 +269,7 @@ void check_arena(Finding& finding, const Arena* arena) {
   if (!finding.is_clean()) return;
   finding.expect(pages == arena->page_count, "page_count == pages on the arena's lists", arena);
   finding.expect(pages == pages_owned_by(arena), "every bucket page is on a list of its owner", arena);
+  if (is_made(arena)) check_made_arena(finding, static_cast<const MadeArena*>(arena));
 }
 
 void check_mappings(Finding& finding) {
@@ -234,6 +279,8 @@ void check_mappings(Finding& finding) {
     const Mapping& mapping = mapping_table.entries()[i];
     finding.expect(mapping.address >= end && mapping.bytes > 0, "mappings are sorted and apart", mapping.address);
     finding.expect(!mapping.is_freed || mapping.pins > 0, "a freed mapping is pinned", mapping.address);
+    finding.expect(mapping.owner == nullptr || (!mapping.is_freed && is_known_arena(mapping.owner)),
+                   "a live mapping's owner is an arena", mapping.address);
     end = mapping.address + mapping.bytes;
     total += mapping.bytes;
   }

@@ -44,7 +44,7 @@ const Corruption kOfRuns[] = {
        heap.free_run->owner = heap.arena;
        return heap.free_run;
      }},
-    {"a run has an owner", "a run has no owner",
+    {"a run's owner is a thread's arena", "a run's owner is a made arena",
      [](Heap& heap) -> const void* {
        heap.run->owner = heap.arena;
        return heap.run;
