@@ -18,7 +18,7 @@
   'targets': [
     {
       'target_name': 'pagerun',
-      'sources': ['<!@(<(pick) core textbook node)'],
+      'sources': ['<!@(<(pick) base core textbook node)'],
       # A system header: its warnings are not ours.
       'cflags_cc': ['-isystem<!(node -p "require(\'path\').resolve(require(\'node-addon-api\').include_dir)")'],
       'defines': ['NAPI_VERSION=9', 'NAPI_DISABLE_CPP_EXCEPTIONS', 'NODE_ADDON_API_DISABLE_DEPRECATED'],
@@ -30,7 +30,7 @@
       'product_prefix': 'lib',
       'product_name': 'pagerun',
       'product_dir': '<(PRODUCT_DIR)',
-      'sources': ['<!@(<(pick) core preload)'],
+      'sources': ['<!@(<(pick) base core preload)'],
       'cflags_cc': ['<!@(<(pick) preload_flags)'],
       'ldflags': ['<!@(<(pick) link_flags)'],
     },
@@ -41,7 +41,7 @@
         {
           'target_name': 'pagerun_bench',
           'type': 'executable',
-          'sources': ['<!@(<(pick) core textbook bench)'],
+          'sources': ['<!@(<(pick) base textbook bench)'],
         },
         {
           'target_name': 'librecorder',
@@ -50,6 +50,15 @@
           'product_name': 'recorder',
           'product_dir': '<(PRODUCT_DIR)',
           'sources': ['<!@(<(pick) recorder)'],
+          'cflags_cc': ['<!@(<(pick) preload_flags recorder_flags)'],
+        },
+        {
+          'target_name': 'libtextbook',
+          'type': 'shared_library',
+          'product_prefix': 'lib',
+          'product_name': 'textbook',
+          'product_dir': '<(PRODUCT_DIR)',
+          'sources': ['<!@(<(pick) base textbook textbook_preload)'],
           'cflags_cc': ['<!@(<(pick) preload_flags recorder_flags)'],
         },
       ],

@@ -3,7 +3,7 @@
 import type { Progress } from "./progress.js";
 import type { TrialKind, TrialResult } from "./rows.js";
 import { type Group, groupJobs, orderForRound } from "./schedule.js";
-import { endTrials, type Job, runTrial } from "./trial.js";
+import { endTrials, type Job, runTrial, TooSlowError } from "./trial.js";
 
 export interface Limits {
   trials: number;
@@ -31,6 +31,8 @@ function isResultOf(job: Job, result: TrialResult): boolean {
 export class Comparison {
   results: TrialResult[] = [];
   readonly failures: Failure[] = [];
+  /** Contenders that are too slow for a workload. */
+  readonly leftOut: Failure[] = [];
   /** One job of each workload for which there was no time, not even in the first round. */
   readonly skipped: Job[] = [];
   interrupted = false;
@@ -106,6 +108,13 @@ export class Comparison {
     return (performance.now() - start) / 1000;
   }
 
+  /** Whether a contender was too slow for the workload before, in a trial of either kind. */
+  private isLeftOut({ suite, workload, contender }: Job): boolean {
+    return this.leftOut.some(
+      ({ job }) => job.suite === suite && job.workload === workload && job.contender === contender,
+    );
+  }
+
   private async runJob(job: Job, round: number): Promise<void> {
     const { suite, workload, contender, kind } = job;
     const what = kind === "time" ? "" : " latency";
@@ -117,6 +126,7 @@ export class Comparison {
       text: `${suite} · ${workload} · ${contender}${what} · trial ${round + 1} of ${this.limits.trials}`,
     });
     if (this.failures.some((failure) => failure.job === job)) return;
+    if (this.isLeftOut(job)) return;
     try {
       this.results.push({ suite, workload, contender, kind, report: await runTrial(job) });
     } catch (error) {
@@ -126,6 +136,10 @@ export class Comparison {
       const message = (error as Error).message;
       // What has failed once has no figure: a contender that answers wrongly is not to be admired for its speed.
       this.results = this.results.filter((result) => !isResultOf(job, result));
+      if (error instanceof TooSlowError) {
+        this.leftOut.push({ job, message });
+        return this.progress.note(`left out: ${suite} · ${workload} · ${contender}: ${message}`);
+      }
       this.failures.push({ job, message });
       this.progress.note(`FAILED ${suite} · ${workload} · ${contender}${what}: ${message}`);
     }

@@ -2,15 +2,22 @@
 // Does not own the contenders in JavaScript (js/contenders.ts) and runs no trial.
 import { execFileSync } from "node:child_process";
 import { existsSync, readdirSync, realpathSync } from "node:fs";
-import { basename, resolve } from "node:path";
-import { isWanted, type Options, UsageError } from "./options.js";
+import { basename, dirname, join, resolve } from "node:path";
+import { isWanted, kTextbookNames, type Options, UsageError } from "./options.js";
 
 export interface PreloadContender {
   name: string;
   /** The library to preload; undefined for libc, which needs none. */
   library: string | undefined;
   version: string;
+  /** Which of the allocators in its library, where there are several. */
+  environment?: Record<string, string>;
+  /** A trial that takes longer than so many times its length on libc is ended, and told as left out. */
+  mostSlowdown?: number;
 }
+
+/** A list of n blocks takes n steps for a malloc: where a program has many, there is no end to wait for. */
+const kTextbookSlowdown = 50;
 
 export interface Missing {
   name: string;
@@ -87,6 +94,19 @@ function libcVersion(): string {
   return `glibc ${report?.header?.glibcVersionRuntime ?? "of unknown version"}`;
 }
 
+/** The teaching allocators that were named: one library, which an environment variable tells which to be. */
+function findTextbooks(options: Options, library: string): PreloadContender[] {
+  return kTextbookNames
+    .filter((name) => isWanted(options, name))
+    .map((name) => ({
+      name,
+      library,
+      version: "of this project",
+      environment: { PAGERUN_TEXTBOOK: name },
+      mostSlowdown: kTextbookSlowdown,
+    }));
+}
+
 /**
  * The contenders by preload that were asked for, split into those that are here and those that are not installed:
  * those whose library is none of `paths`.
@@ -99,6 +119,7 @@ export function findPreloadContenders(
 ): { found: PreloadContender[]; missing: Missing[] } {
   const found: PreloadContender[] = [{ name: "libc", library: undefined, version: libcVersion() }];
   const missing: Missing[] = [];
+  found.push(...findTextbooks(options, join(dirname(pagerun.library), "libtextbook.so")));
   if (isWanted(options, "pagerun")) found.push({ name: "pagerun", ...pagerun });
   for (const peer of kPeers.filter(({ name }) => isWanted(options, name))) {
     const library = findPeer(peer, paths);
@@ -121,7 +142,7 @@ export function findPreloadContenders(
 /** Environment of a trial that runs on `contender`. A preload of the caller's own would make every contender that one. */
 export function preloadEnvironment(contender: PreloadContender): NodeJS.ProcessEnv {
   const { LD_PRELOAD: _, ...rest } = process.env;
-  return contender.library === undefined ? rest : { ...rest, LD_PRELOAD: contender.library };
+  return contender.library === undefined ? rest : { ...rest, ...contender.environment, LD_PRELOAD: contender.library };
 }
 
 /** Whether `provider`, the file that malloc came from, is the one that `contender` should have brought. */

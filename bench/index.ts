@@ -42,7 +42,7 @@ interface Setting {
 }
 
 function requireBuilt(): void {
-  const files = ["pagerun.node", "libpagerun.so", "pagerun_bench"].map((file) => join(kBuild, file));
+  const files = ["pagerun.node", "libpagerun.so", "libtextbook.so", "pagerun_bench"].map((file) => join(kBuild, file));
   const absent = files.filter((file) => !existsSync(file));
   if (absent.length > 0) throw new UsageError(`${absent.join(", ")} is not there. Run "npm run build" first.`);
 }
@@ -182,6 +182,9 @@ function conclude(setting: Setting, comparison: Comparison, plan: Plan): void {
     formatSummary(rows, colours),
     "",
     ...describeSkipped(comparison.skipped),
+    ...comparison.leftOut.map(
+      ({ job, message }) => `left out: ${job.suite} · ${job.workload} · ${job.contender}: ${message}`,
+    ),
     ...comparison.failures.map(
       ({ job, message }) => `FAILED ${job.suite} · ${job.workload} · ${job.contender}: ${message}`,
     ),
@@ -201,6 +204,7 @@ function conclude(setting: Setting, comparison: Comparison, plan: Plan): void {
       ],
       missing: setting.missing,
       failures: comparison.failures.map(({ job, message }) => ({ ...job, message })),
+      leftOut: comparison.leftOut.map(({ job, message }) => ({ ...job, message })),
       trials,
       date: new Date(),
     }),

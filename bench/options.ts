@@ -5,6 +5,8 @@ import { kSuites, type Suite } from "./rows.js";
 
 /** Contenders by preload: the whole process of a C++ trial runs on them. */
 export const kPreloadNames = ["libc", "pagerun", "jemalloc", "mimalloc", "tcmalloc"] as const;
+/** The teaching allocators, by preload as well: only where they are named, since a list grows slow with its length. */
+export const kTextbookNames = ["free-list", "arenas", "bucket-pages"] as const;
 /** Contenders called from TypeScript. */
 export const kScriptNames = [
   "pagerun",
@@ -64,6 +66,7 @@ export const kHelp = `Compares pagerun with other allocators on this machine: li
                         contention  threads on the textbook's arenas; runs alone, --suite contention --help tells its options
   --contenders A,B    only these; the baseline (libc, in JavaScript napi-libc) always runs
                         C++: ${kPreloadNames.join(", ")}
+                        the teaching allocators, only when named: ${kTextbookNames.join(", ")}
                         JavaScript: ${kScriptNames.join(", ")}
   --workload A,B      only these workloads, as the table names them
   --so NAME=PATH      one more C++ contender, by preload; may be repeated
@@ -114,7 +117,7 @@ function parseLibrary(text: string): ExtraLibrary {
   if (!/^[A-Za-z0-9._-]+$/.test(name) || path === "") {
     throw new UsageError(`Expected NAME=PATH for --so but received "${text}".`);
   }
-  const known: readonly string[] = [...kPreloadNames, ...kScriptNames];
+  const known: readonly string[] = [...kPreloadNames, ...kTextbookNames, ...kScriptNames];
   if (known.includes(name)) throw new UsageError(`Expected a new name for --so but "${name}" is a contender already.`);
   return { name, path };
 }
@@ -132,7 +135,12 @@ function parseSuites(given: readonly string[]): Suite[] {
 function parseContenders(given: readonly string[], libraries: readonly ExtraLibrary[]): string[] | undefined {
   if (given.length === 0) return undefined;
   const names = splitNames("--contenders", given);
-  const known = new Set<string>([...kPreloadNames, ...kScriptNames, ...libraries.map((library) => library.name)]);
+  const known = new Set<string>([
+    ...kPreloadNames,
+    ...kTextbookNames,
+    ...kScriptNames,
+    ...libraries.map((library) => library.name),
+  ]);
   for (const name of names) {
     if (!known.has(name)) {
       throw new UsageError(`Expected ${[...known].join(", ")} for --contenders but received "${name}".`);
@@ -208,6 +216,6 @@ export function parseOptions(args: readonly string[]): Options {
 /** Whether a contender of this name was asked for; "libc" and "napi-libc" are baselines and always wanted. */
 export function isWanted(options: Options, name: string): boolean {
   if (name === "libc" || name === "napi-libc") return true;
-  if (options.contenders === undefined) return true;
+  if (options.contenders === undefined) return !(kTextbookNames as readonly string[]).includes(name);
   return options.contenders.includes(name) || options.libraries.some((library) => library.name === name);
 }

@@ -94,6 +94,7 @@ async function nativeJobs(bench: NativeBench, task: NativeTask): Promise<Job[]> 
     program: bench.program,
     args: [...args, countFlag, String(count), ...(kind === "latency" ? ["--latency"] : [])],
     environment: preloadEnvironment(contender),
+    ...(contender.mostSlowdown !== undefined && { mostSeconds: contender.mostSlowdown * bench.wantedSeconds }),
   });
   bench.onCalibrate(workload);
   const count = await calibrateWork(bench.wantedSeconds, first, async (work) => {

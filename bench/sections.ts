@@ -1,6 +1,6 @@
 // Owns what is compared with what: the sections of a result, the baseline of a workload, ratios and geometric means.
 // Does not own how they are shown. Pure functions over rows, no state.
-import { kPreloadNames, kScriptNames } from "./options.js";
+import { kPreloadNames, kScriptNames, kTextbookNames } from "./options.js";
 import { findRow, type Metric, type Row, type Suite } from "./rows.js";
 import { geometricMean, ratio, spread } from "./statistics.js";
 
@@ -50,7 +50,9 @@ const kSectionBaselines: Record<string, string> = { [kLibc]: "libc", [kNapi]: "n
 
 /** Where the first of these did not run a workload, the next one is what its ratios are to. */
 const kBaselines = ["libc", "napi-libc", "buffer-unsafe-slow", "koffi"] as const;
-const kOrder: readonly string[] = [...new Set([...kPreloadNames, "napi-libc", ...kScriptNames])];
+const kOrder: readonly string[] = [
+  ...new Set(["libc", ...kTextbookNames, ...kPreloadNames, "napi-libc", ...kScriptNames]),
+];
 /** A resident set of nothing counts as one OS page: ratios and geometric means need positive figures. */
 const kSmallestBytes = 4096;
 

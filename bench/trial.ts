@@ -14,6 +14,13 @@ export interface Job {
   /** Arguments of a second process that measures the memory, where `args` repeats the work for the sake of the clock. */
   memoryArgs?: string[];
   environment: NodeJS.ProcessEnv;
+  /** A trial that takes longer is ended, and its contender left out of the workload; undefined means the limit of all. */
+  mostSeconds?: number;
+}
+
+/** Ended because it takes longer than its contender may: a finding, not a failure. */
+export class TooSlowError extends Error {
+  override name = "TooSlowError";
 }
 
 /** Longest a single trial may take before it counts as hung. */
@@ -46,14 +53,16 @@ export async function runTrial(job: Job): Promise<TrialReport> {
 
 function runProcess(job: Job, args: readonly string[]): Promise<TrialReport> {
   if (isEnded) return Promise.reject(new Error("no trial starts after an interruption"));
+  const limitMs = job.mostSeconds === undefined ? kTrialLimitMs : job.mostSeconds * 1000;
   return new Promise((resolve, reject) => {
     const child = spawn(job.program, [...args], {
       env: job.environment,
       stdio: ["ignore", "pipe", "pipe"],
-      timeout: kTrialLimitMs,
+      timeout: limitMs,
       killSignal: "SIGKILL",
     });
     running = child;
+    const startedAt = performance.now();
     let output = "";
     let errors = "";
     child.stdout.setEncoding("utf8").on("data", (text: string) => {
@@ -65,6 +74,10 @@ function runProcess(job: Job, args: readonly string[]): Promise<TrialReport> {
     child.on("error", reject);
     child.on("close", (code, signal) => {
       running = undefined;
+      const isOverdue = signal === "SIGKILL" && performance.now() - startedAt >= limitMs;
+      if (isOverdue && job.mostSeconds !== undefined && !isEnded) {
+        return reject(new TooSlowError(`a trial takes more than ${job.mostSeconds} s`));
+      }
       if (code !== 0) return reject(new Error(describeEnd(code, signal, errors)));
       try {
         resolve(parseTrialReport(output));

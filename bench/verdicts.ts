@@ -3,6 +3,7 @@
 //
 // The comparison is over the workloads of the suite core and the traces replayed from C++. Every contender by preload
 // but pagerun is a peer; the fast peers are all but libc. A peer that has no figure for a workload is left out there.
+import { kTextbookNames } from "./options.js";
 import type { Metric, Row } from "./rows.js";
 import { comparable, isNativeRow } from "./sections.js";
 import { geometricMean } from "./statistics.js";
@@ -65,7 +66,8 @@ function workloadName(key: string): string {
 
 function peersOf(figures: Figures): string[] {
   const names = new Set([...figures.values()].flatMap((ofWorkload) => [...ofWorkload.keys()]));
-  names.delete(kOwn);
+  // The teaching allocators are steps on the way, and no peers.
+  for (const name of [kOwn, ...kTextbookNames]) names.delete(name);
   return [...names];
 }
 

@@ -1,9 +1,17 @@
 // The command lines of the bench and of its recorder, and what of the machine is read by text.
 import { describe, expect, test } from "vitest";
-import { findPeer, findPreloadContenders, isProvidedBy, kPeers, parseLoaderList } from "../bench/contenders.js";
+import {
+  findPeer,
+  findPreloadContenders,
+  isProvidedBy,
+  kPeers,
+  parseLoaderList,
+  preloadEnvironment,
+} from "../bench/contenders.js";
 import { describeLoad } from "../bench/machine.js";
 import { isWanted, parseOptions, UsageError } from "../bench/options.js";
 import { parseRecordOptions } from "../bench/record-options.js";
+import { runTrial, TooSlowError } from "../bench/trial.js";
 
 describe("npm run bench", () => {
   test("without options runs all suites, five trials, within the limit of time", () => {
@@ -126,6 +134,28 @@ describe("contenders by preload", () => {
       missing: [],
     });
     expect(() => find("--so", "mine=/no/such.so")).toThrow(/\/no\/such\.so is not there/);
+  });
+
+  test("the teaching allocators are there only when they are named, and are one library with three names", () => {
+    const find = (...args: string[]) =>
+      findPreloadContenders(parseOptions(args), { library: "/x/libpagerun.so", version: "1" }, []).found;
+    expect(find().map(({ name }) => name)).toEqual(["libc", "pagerun"]);
+    const climb = find("--contenders", "libc,free-list,arenas,bucket-pages,pagerun");
+    expect(climb.map(({ name }) => name)).toEqual(["libc", "free-list", "arenas", "bucket-pages", "pagerun"]);
+    expect(climb.slice(1, 4).map(preloadEnvironment)).toEqual(
+      ["free-list", "arenas", "bucket-pages"].map((kind) =>
+        expect.objectContaining({ LD_PRELOAD: "/x/libtextbook.so", PAGERUN_TEXTBOOK: kind }),
+      ),
+    );
+    expect(() => find("--so", "arenas=/x.so")).toThrow(/"arenas" is a contender already/);
+  });
+
+  test("a trial that takes longer than its contender may is a finding, and ends at that time", async () => {
+    const job = { suite: "core", workload: "w", contender: "c", kind: "time", environment: process.env } as const;
+    const sleep = (seconds: string, mostSeconds?: number) =>
+      runTrial({ ...job, program: "sleep", args: [seconds], ...(mostSeconds !== undefined && { mostSeconds }) });
+    await expect(sleep("60", 0.1)).rejects.toThrow(TooSlowError);
+    await expect(sleep("0", 60)).rejects.not.toThrow(TooSlowError);
   });
 
   test("libc is libc only when malloc comes from libc", () => {

@@ -125,6 +125,7 @@ describe("the report", () => {
     contenders: [{ name: "libc", version: "glibc 2.36", how: "by preload" }],
     missing: [{ name: "jemalloc", hint: "apt-get install libjemalloc2" }],
     failures: [{ suite: "core", workload: "aligned", contender: "mimalloc", message: "<misaligned>" }],
+    leftOut: [{ suite: "core", workload: "bursts", contender: "free-list", message: "a trial takes more than 3 s" }],
     trials: 2,
     date: new Date(0),
   });
@@ -138,6 +139,7 @@ describe("the report", () => {
   test("escapes what it quotes", () => {
     expect(page).toContain("What does &quot;git &lt;log&gt;&quot; cost?");
     expect(page).toContain("&lt;misaligned&gt;");
+    expect(page).toContain("Left out: core, bursts, free-list: a trial takes more than 3 s");
   });
 
   test("holds the rows themselves", () => {
@@ -153,7 +155,16 @@ describe("the report", () => {
   });
 
   test("of nothing is still a page", () => {
-    const input = { rows: [], workloads: [], contenders: [], missing: [], failures: [], trials: 0, date: new Date(0) };
+    const input = {
+      rows: [],
+      workloads: [],
+      contenders: [],
+      missing: [],
+      failures: [],
+      leftOut: [],
+      trials: 0,
+      date: new Date(0),
+    };
     const machine = { processor: "P", cores: 1, memoryBytes: 0, system: "", kernel: "", node: "", v8: "" };
     expect(renderReport({ ...input, machine })).toContain("</html>");
   });

@@ -41,9 +41,12 @@ describe.each(builds)("the build of $name", ({ folder }) => {
   const addon = `${folder}/pagerun.node`;
   const library = `${folder}/libpagerun.so`;
 
-  test.each(["pagerun.node", "libpagerun.so", "librecorder.so", "pagerun_bench"])("makes %s", (name) => {
-    expect(existsSync(`${folder}/${name}`)).toBe(true);
-  });
+  test.each(["pagerun.node", "libpagerun.so", "librecorder.so", "libtextbook.so", "pagerun_bench"])(
+    "makes %s",
+    (name) => {
+      expect(existsSync(`${folder}/${name}`)).toBe(true);
+    },
+  );
 
   test("its addon passes the smoke test", () => {
     expect(smoke({ PAGERUN_NODE_PATH: addon, LD_PRELOAD: "" }).mapped).toEqual([addon]);
@@ -75,11 +78,14 @@ describe.each(builds)("the build of $name", ({ folder }) => {
 });
 
 describe("the two builds", () => {
-  test.each(["pagerun.node", "libpagerun.so", "librecorder.so"])("show the same symbols in %s", (name) => {
-    const [first, second] = builds.map(({ folder }) => symbolsOf(`${folder}/${name}`));
-    expect(first).toEqual(second);
-    expect(first?.length).toBeGreaterThan(0);
-  });
+  test.each(["pagerun.node", "libpagerun.so", "librecorder.so", "libtextbook.so"])(
+    "show the same symbols in %s",
+    (name) => {
+      const [first, second] = builds.map(({ folder }) => symbolsOf(`${folder}/${name}`));
+      expect(first).toEqual(second);
+      expect(first?.length).toBeGreaterThan(0);
+    },
+  );
 
   test("malloc, free and operator new of the library are shown", () => {
     const symbols = symbolsOf(`${root}/build/Release/libpagerun.so`);

@@ -12,13 +12,23 @@ import { colourClass, escapeText } from "./markup.js";
 import { kScript, kStyle } from "./style.js";
 import { renderVerdicts } from "./verdicts.js";
 
+/** A contender that has no figure for a workload, and why. */
+interface Finding {
+  suite: string;
+  workload: string;
+  contender: string;
+  message: string;
+}
+
 export interface ReportInput {
   rows: readonly Row[];
   workloads: readonly WorkloadInfo[];
   machine: Machine;
   contenders: readonly { name: string; version: string; how: string }[];
   missing: readonly Missing[];
-  failures: readonly { suite: string; workload: string; contender: string; message: string }[];
+  failures: readonly Finding[];
+  /** Contenders that were too slow for a workload. */
+  leftOut: readonly Finding[];
   trials: number;
   date: Date;
 }
@@ -122,8 +132,12 @@ function renderRun(input: ReportInput): string {
     ({ suite, workload, contender, message }) =>
       `<p class="bad">Failed: ${escapeText(`${suite}, ${workload}, ${contender}: ${message}`)}</p>`,
   );
+  const leftOut = input.leftOut.map(
+    ({ suite, workload, contender, message }) =>
+      `<p>Left out: ${escapeText(`${suite}, ${workload}, ${contender}: ${message}`)}</p>`,
+  );
   return (
-    `<h2>How this was measured</h2>${failures.join("")}` +
+    `<h2>How this was measured</h2>${failures.join("")}${leftOut.join("")}` +
     `<p>Every trial is a process of its own, and the contenders of a workload take turns in an order that changes from round to round. A figure is the median of ${input.trials} trials. C++ programs get their allocator by LD_PRELOAD, and each preload was proved to have taken before anything was measured. RSS from C++ is the anonymous memory of the process without the tables of the bench; from TypeScript it is the whole process, of which Node itself is some 50 MiB. Latencies come from trials of their own, because a clock around every operation would spoil the time.</p>` +
     `<div class="card" style="padding: 4px 16px 12px"><table><thead><tr><th>contender</th><th class="text">version</th><th class="text"></th></tr></thead><tbody>${contenders.join("")}${missing.join("")}</tbody></table></div>`
   );

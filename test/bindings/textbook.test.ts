@@ -64,7 +64,7 @@ class Run {
 
   take(step: Step): void {
     const { heap, live } = this;
-    if (step.do === "malloc" || step.do === "calloc") {
+    if (!("which" in step)) {
       const ptr = step.do === "malloc" ? heap.malloc(step.size) : heap.calloc(step.size);
       if (step.do === "calloc") expect(heap.copyOut(ptr, step.size)).toEqual(new Uint8Array(step.size));
       live.push({ ptr, bytes: this.filled(ptr, step.size) });

@@ -22,7 +22,7 @@ function changedAt(path: string): number {
 
 /** True when build/Release holds everything, newer than every source. */
 export function isBuilt(): boolean {
-  const results = ["pagerun.node", "libpagerun.so", "librecorder.so", "pagerun_bench"];
+  const results = ["pagerun.node", "libpagerun.so", "librecorder.so", "libtextbook.so", "pagerun_bench"];
   const built = Math.min(...results.map((name) => changedAt(join(root, "build/Release", name))));
   const changed = Math.max(...["native", "bench/native", "binding.gyp"].map((name) => changedAt(join(root, name))));
   return built > changed;
