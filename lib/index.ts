@@ -3,8 +3,31 @@ export { type AllocOptions, alloc } from "./alloc.js";
 export { Block } from "./block.js";
 export { type Capabilities, capabilities } from "./capabilities.js";
 export { PagerunError, type PagerunErrorCode, type PagerunErrorOf, type PagerunFailures } from "./errors.js";
+export {
+  exportArrayBuffer,
+  exportArrayBufferView,
+  exportBuffer,
+  exportString,
+  getRawPointer,
+  toArrayBuffer,
+  toBuffer,
+  toString,
+} from "./exchange.js";
+export {
+  getFloat32,
+  getFloat64,
+  getInt8,
+  getInt16,
+  getInt32,
+  getInt64,
+  getUint8,
+  getUint16,
+  getUint32,
+  getUint64,
+} from "./getters.js";
 export { alignedAlloc, calloc, free, malloc, realloc, usableSize } from "./heap.js";
 export { setLeakWarnings } from "./leaks.js";
+export { compare, copy, fill } from "./moves.js";
 export {
   advisePages,
   type MapPagesOptions,
@@ -28,5 +51,18 @@ export {
   type Verdict,
   verify,
 } from "./report.js";
+export {
+  setFloat32,
+  setFloat64,
+  setInt8,
+  setInt16,
+  setInt32,
+  setInt64,
+  setUint8,
+  setUint16,
+  setUint32,
+  setUint64,
+} from "./setters.js";
 export { type TextbookBlock, TextbookHeap, type TextbookHeapOptions, type TextbookPage } from "./textbook.js";
+export { type UncheckedAccess, unchecked } from "./unchecked.js";
 export { copyIn, copyOut, view } from "./view.js";

@@ -29,7 +29,7 @@ export function boundsError(call: string, ptr: bigint, length: number): Error {
 }
 
 /** Where `ptr` points, with `length` bytes from there on in the same live block; else throws. */
-function placeFor(call: string, ptr: bigint, length: number): Place {
+export function placeFor(call: string, ptr: bigint, length: number): Place {
   checkPointer(ptr, call);
   const place = placeOf(ptr);
   if (place === undefined || length > place.end - place.address) throw boundsError(call, ptr, length);
@@ -122,7 +122,7 @@ export function copyIn(ptr: bigint, bytes: ArrayBufferView | ArrayBufferLike): v
 }
 
 /** A Uint8Array of its own memory; out of memory where JavaScript has none. */
-function newBytes(call: string, length: number): Uint8Array {
+export function newBytes(call: string, length: number): Uint8Array {
   try {
     return new Uint8Array(length);
   } catch {

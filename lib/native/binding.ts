@@ -166,6 +166,39 @@ export interface Binding {
   rangeBuffer(): ArrayBuffer | null | undefined;
   /** Detaches what rangeBuffer made. Undefined when somebody else has. */
   endRangeBuffer(buffer: ArrayBuffer): true | undefined;
+  /** The same for memory that is not checked: any address but 0. Undefined for that one. */
+  uncheckedCopyIn(bytes: Uint8Array): true | undefined;
+  uncheckedCopyOut(bytes: Uint8Array): true | undefined;
+
+  /**
+   * In: a pointer. Out, for each of the words that say whether its block is live: first address of the window that the
+   * word is in, its index there, mask, value. The first address is 0 where no words say it: for the largest blocks.
+   */
+  watch(): void;
+  /** In: a pointer, n. The buffer covers the window of the n-th of these words. Null, undefined: as above. */
+  watchWindow(): ArrayBuffer | null | undefined;
+  /** In: a pointer, an offset, bytes (at most 8). Out: the bytes. Undefined when they are not in the pointer's block. */
+  read(): true | undefined;
+  /** In: a pointer, an offset, bytes (at most 8), and in word 3 the bytes themselves. Undefined: as above. */
+  write(): true | undefined;
+  uncheckedRead(): true | undefined;
+  uncheckedWrite(): true | undefined;
+
+  /** In: to, from, bytes. Undefined when either is not all in a live block; nothing was done then. */
+  moveBytes(): true | undefined;
+  /** In: a pointer, a byte, bytes. Undefined: as above. */
+  fillBytes(): true | undefined;
+  /** In: two pointers, bytes. Out: -1, 0 or 1. Undefined: as above. */
+  compareBytes(): true | undefined;
+  /** In: an address, bytes. Null where the runtime refuses it. */
+  uncheckedBuffer(): ArrayBuffer | null;
+  uncheckedMoveBytes(): true | undefined;
+  uncheckedFillBytes(): true | undefined;
+  uncheckedCompareBytes(): true | undefined;
+  /** In: a pointer. Out: the bytes before the first that is zero. Undefined for address 0. */
+  uncheckedStringBytes(): true | undefined;
+  /** Out: the address of the bytes. */
+  rawPointer(bytes: Uint8Array): void;
 
   /** Undefined when every invariant holds. */
   verify(): { invariant: string; address: bigint } | undefined;

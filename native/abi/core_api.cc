@@ -36,11 +36,12 @@ void range_unpin(const void* ptr) { range_table.unpin(ptr); }
 void fail_system_call(uint64_t n) { os::fail_call(n, 1); }
 
 constexpr CoreApi kOwn = {
-    kCoreApiVersion,  sizeof(CoreApi), allocate,          allocate_zeroed,     allocate_aligned, deallocate,
-    reallocate,       locate,          mapping_pin,       mapping_unpin,       range_take,       range_put,
-    range_protect,    range_advise,    range_find,        range_find_allowing, range_hold,       range_let_view_go,
-    range_pin,        range_unpin,     os::find_resident, os::lock_limit,      verify,           snapshot_take,
-    snapshot_release, memory_totals,   fail_system_call,  os::call_count,      kStretchBytes,    kPageBytes,
+    kCoreApiVersion,   sizeof(CoreApi),  allocate,      allocate_zeroed,   allocate_aligned,    deallocate,
+    reallocate,        locate,           watch,         mapping_pin,       mapping_unpin,       range_take,
+    range_put,         range_protect,    range_advise,  range_find,        range_find_allowing, range_hold,
+    range_let_view_go, range_pin,        range_unpin,   os::find_resident, os::lock_limit,      verify,
+    snapshot_take,     snapshot_release, memory_totals, fail_system_call,  os::call_count,      kStretchBytes,
+    kPageBytes,
 };
 
 }  // namespace

@@ -10,6 +10,7 @@
 #include "../harden/misuse.h"
 #include "../inspect/snapshot.h"
 #include "../inspect/verify.h"
+#include "../inspect/watch.h"
 
 namespace pagerun {
 
@@ -25,6 +26,9 @@ struct CoreApi {
   Misuse (*deallocate)(void* ptr);
   Misuse (*reallocate)(void* ptr, size_t bytes, void** result);
   Misuse (*locate)(const void* ptr, Block* block);
+
+  /// The words that say whether the live block that holds `ptr` is still live; false when there are none.
+  bool (*watch)(const void* ptr, Watch* watch);
 
   /// Pins the mapping that holds `ptr`, a live block with a mapping of its own: after deallocate() it stays readable
   /// until every pin is taken back. False when `ptr` is no such block. For views that JavaScript still holds.

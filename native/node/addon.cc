@@ -39,6 +39,8 @@ Napi::Object load(Napi::Env env, Napi::Object exports) {
   define_block_calls(exports, environment);
   define_copy_calls(exports, environment);
   define_range_calls(exports, environment);
+  define_access_calls(exports, environment);
+  define_move_calls(exports, environment);
   define_report_calls(exports);
   define_fault_calls(exports);
   define_textbook_calls(exports, environment);

@@ -45,6 +45,25 @@ napi_value call_block_buffer(napi_env env, napi_callback_info info) {
   return buffer;
 }
 
+// In: a pointer, n. Returns an ArrayBuffer over the window of word n of the block's watch, null where the runtime
+// refuses it, undefined where there is no such word (any more).
+napi_value call_watch_window(napi_env env, napi_callback_info info) {
+  Environment* environment = environment_of(env, info);
+  const MailboxWord* mailbox = environment->mailbox;
+  size_t n = bytes_of(mailbox[1]);
+  Watch watch;
+  if (n >= kWatchedWords || !environment->core->watch(pointer_of(mailbox[0]), &watch)) return nullptr;
+  const WatchedWord& word = watch.words[n];
+  return buffer_or_null(env, external_buffer(env, const_cast<void*>(word.window), word.window_bytes, nullptr, nullptr));
+}
+
+// In: an address, bytes. Returns an ArrayBuffer over them, null where the runtime refuses it. Nothing keeps the memory.
+napi_value call_unchecked_buffer(napi_env env, napi_callback_info info) {
+  const MailboxWord* mailbox = environment_of(env, info)->mailbox;
+  void* address = pointer_of(mailbox[0]);
+  return buffer_or_null(env, external_buffer(env, address, bytes_of(mailbox[1]), nullptr, nullptr));
+}
+
 // Some runtimes keep all ArrayBuffer memory in an address range of their own: asked once, by making one.
 bool has_external_buffers(napi_env env) {
   static char byte;
@@ -56,6 +75,8 @@ bool has_external_buffers(napi_env env) {
 void define_buffer_calls(Napi::Object exports, Environment* environment) {
   define_function(exports, "stretchBuffer", call_stretch_buffer, environment);
   define_function(exports, "blockBuffer", call_block_buffer, environment);
+  define_function(exports, "watchWindow", call_watch_window, environment);
+  define_function(exports, "uncheckedBuffer", call_unchecked_buffer, environment);
   exports.Set("hasExternalBuffers", has_external_buffers(exports.Env()));
   exports.Set("stretchBytes", static_cast<double>(environment->core->stretch_bytes));
 }

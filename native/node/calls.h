@@ -11,17 +11,23 @@ namespace pagerun::node {
 /// malloc, calloc, realloc, alignedAlloc, free, locate.
 void define_heap_calls(Napi::Object exports, Environment* environment);
 
-/// ArrayBuffers over memory: stretchBuffer, blockBuffer, and whether the runtime allows them.
+/// ArrayBuffers over memory: stretchBuffer, blockBuffer, watchWindow, uncheckedBuffer, and whether the runtime allows
+/// them.
 void define_buffer_calls(Napi::Object exports, Environment* environment);
 
 /// What Blocks need: their ledgers, the ArrayBuffers that they give out, and what V8 is told of their memory.
 void define_block_calls(Napi::Object exports, Environment* environment);
 
-/// copyIn, copyOut.
+/// copyIn, copyOut, and the same for memory that is not checked.
 void define_copy_calls(Napi::Object exports, Environment* environment);
 
 /// Ranges: mapPages, unmapPages, protectPages, advisePages, residentPages, and what views of them need.
 void define_range_calls(Napi::Object exports, Environment* environment);
+/// watch, read, write, and read and write of memory that is not checked.
+void define_access_calls(Napi::Object exports, Environment* environment);
+
+/// moveBytes, fillBytes, compareBytes, the same for memory that is not checked, and rawPointer.
+void define_move_calls(Napi::Object exports, Environment* environment);
 
 /// verify, memoryTotals, snapshot.
 void define_report_calls(Napi::Object exports);

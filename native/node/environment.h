@@ -29,7 +29,7 @@ union MailboxWord {
 
 static_assert(sizeof(MailboxWord) == sizeof(uint64_t));
 
-constexpr size_t kMailboxWords = 8;
+constexpr size_t kMailboxWords = 16;
 
 /// The table of the core that this process uses.
 const CoreApi* core();

@@ -66,8 +66,9 @@ napi_value call_share(napi_env env, napi_callback_info info) {
       static_cast<double>(options.field_bytes),  static_cast<double>(options.arenas),
       static_cast<double>(options.choice),       static_cast<double>(options.origin),
   };
-  static_assert(sizeof(values) / sizeof(values[0]) == kMailboxWords);
-  for (size_t i = 0; i < kMailboxWords; i++) mailbox[i].number = values[i];
+  static_assert(sizeof(values) / sizeof(values[0]) <= kMailboxWords);
+  MailboxWord* out = mailbox;
+  for (double value : values) (out++)->number = value;
   return nullptr;
 }
 
