@@ -1,6 +1,7 @@
 // Block: memory that is owned. Owns its block from alloc to free, and every view that it has given out: they end with it.
 // What happens to dropped Blocks, and to those left when their thread ends, is lib/ledger.ts.
 // Thread rule: a Block belongs to the thread that made it. Others may use its memory through `ptr`, and not free it.
+import { Accessors, openMemory, reach, shutMemory } from "./accessors.js";
 import { sizeFrom } from "./arguments.js";
 import { maxBufferBytes } from "./buffers.js";
 import { capabilities } from "./capabilities.js";
@@ -13,11 +14,11 @@ import {
   PagerunError,
 } from "./errors.js";
 import { forget, watch } from "./leaks.js";
-import { type BlockHome, endOwnWindows, enter, type Life, leave, move, post, tell } from "./ledger.js";
+import { type BlockHome, endOwnWindows, enter, type Life, leave, move, noteBuffer, post, tell } from "./ledger.js";
 import { binding, mailbox } from "./native/binding.js";
-import { addressOf, knownWindow, newWindow, noView, type Window } from "./windows.js";
+import { addressOf, knownWindow, newWindow, type Window } from "./windows.js";
 
-const { makeBlockBytes, hasBlockBytes, endBlockBytes, detach, copyBytes } = binding;
+const { makeBlockBytes, isAttached, endBlockBytes, detach, copyBytes } = binding;
 const { pointers, numbers } = mailbox;
 const { externalViews } = capabilities;
 
@@ -33,10 +34,6 @@ const homesOfBuffers = new WeakMap<ArrayBuffer, BlockHome>();
 /** Only this module makes Blocks. */
 const makerKey = Symbol("maker");
 let make: (home: BlockHome, ptr: bigint, size: number, alignment: number) => Block;
-
-function wrongValue(expected: "number" | "bigint", value: unknown): PagerunError {
-  return invalidArgument("value", `a ${expected}`, value);
-}
 
 /** The same error as coming from the call that the program made. */
 export function asFrom(call: string, size: number, error: unknown): unknown {
@@ -72,23 +69,21 @@ export function asFrom(call: string, size: number, error: unknown): unknown {
  * console.assert(bytes.length === 0 && block.size === 0 && block.ptr === 0n);
  * ```
  */
-export class Block implements Disposable {
+export class Block extends Accessors implements Disposable {
   readonly #home: BlockHome;
   readonly #life: Life;
   readonly #entry: number;
   readonly #alignment: number;
   #ptr: bigint;
   #size: number;
-  /** Bytes that can be reached through the window; 0 where the next access has to look for one. */
-  #limit = 0;
-  /** Where the block starts in the window. */
-  #start = 0;
-  #window: DataView = noView;
   #ownWindows: Window[] | undefined = undefined;
+  /** What `bytes` gave out, and the ArrayBuffer under it, which no property of it can belie. */
   #bytes: Uint8Array | undefined = undefined;
+  #buffer: ArrayBuffer | undefined = undefined;
 
   private constructor(key: symbol, home: BlockHome, ptr: bigint, size: number, alignment: number) {
     if (key !== makerKey) throw new TypeError("Blocks are made by alloc");
+    super();
     this.#home = home;
     this.#life = home.life;
     this.#alignment = alignment;
@@ -162,7 +157,7 @@ export class Block implements Disposable {
   free(): void {
     if (!this.#isLive()) throw doubleFree("free", this.#ptr);
     const isMine = this.#endBytes();
-    this.#closeWindow();
+    this.#closeMemory();
     this.#size = over;
     leave(this.#entry);
     forget(this.#entry);
@@ -174,127 +169,12 @@ export class Block implements Disposable {
     if (this.#isLive()) this.free();
   }
 
-  getInt8(offset = 0): number {
-    const at = this.#at("getInt8", offset, 1);
-    return this.#window.getInt8(at);
-  }
-
-  getUint8(offset = 0): number {
-    const at = this.#at("getUint8", offset, 1);
-    return this.#window.getUint8(at);
-  }
-
-  getInt16(offset = 0): number {
-    const at = this.#at("getInt16", offset, 2);
-    return this.#window.getInt16(at, true);
-  }
-
-  getUint16(offset = 0): number {
-    const at = this.#at("getUint16", offset, 2);
-    return this.#window.getUint16(at, true);
-  }
-
-  getInt32(offset = 0): number {
-    const at = this.#at("getInt32", offset, 4);
-    return this.#window.getInt32(at, true);
-  }
-
-  getUint32(offset = 0): number {
-    const at = this.#at("getUint32", offset, 4);
-    return this.#window.getUint32(at, true);
-  }
-
-  getInt64(offset = 0): bigint {
-    const at = this.#at("getInt64", offset, 8);
-    return this.#window.getBigInt64(at, true);
-  }
-
-  getUint64(offset = 0): bigint {
-    const at = this.#at("getUint64", offset, 8);
-    return this.#window.getBigUint64(at, true);
-  }
-
-  getFloat32(offset = 0): number {
-    const at = this.#at("getFloat32", offset, 4);
-    return this.#window.getFloat32(at, true);
-  }
-
-  getFloat64(offset = 0): number {
-    const at = this.#at("getFloat64", offset, 8);
-    return this.#window.getFloat64(at, true);
-  }
-
-  setInt8(offset: number, value: number): void {
-    const at = this.#at("setInt8", offset, 1);
-    if (typeof value !== "number") throw wrongValue("number", value);
-    this.#window.setInt8(at, value);
-  }
-
-  setUint8(offset: number, value: number): void {
-    const at = this.#at("setUint8", offset, 1);
-    if (typeof value !== "number") throw wrongValue("number", value);
-    this.#window.setUint8(at, value);
-  }
-
-  setInt16(offset: number, value: number): void {
-    const at = this.#at("setInt16", offset, 2);
-    if (typeof value !== "number") throw wrongValue("number", value);
-    this.#window.setInt16(at, value, true);
-  }
-
-  setUint16(offset: number, value: number): void {
-    const at = this.#at("setUint16", offset, 2);
-    if (typeof value !== "number") throw wrongValue("number", value);
-    this.#window.setUint16(at, value, true);
-  }
-
-  setInt32(offset: number, value: number): void {
-    const at = this.#at("setInt32", offset, 4);
-    if (typeof value !== "number") throw wrongValue("number", value);
-    this.#window.setInt32(at, value, true);
-  }
-
-  setUint32(offset: number, value: number): void {
-    const at = this.#at("setUint32", offset, 4);
-    if (typeof value !== "number") throw wrongValue("number", value);
-    this.#window.setUint32(at, value, true);
-  }
-
-  setInt64(offset: number, value: bigint): void {
-    const at = this.#at("setInt64", offset, 8);
-    if (typeof value !== "bigint") throw wrongValue("bigint", value);
-    this.#window.setBigInt64(at, value, true);
-  }
-
-  setUint64(offset: number, value: bigint): void {
-    const at = this.#at("setUint64", offset, 8);
-    if (typeof value !== "bigint") throw wrongValue("bigint", value);
-    this.#window.setBigUint64(at, value, true);
-  }
-
-  setFloat32(offset: number, value: number): void {
-    const at = this.#at("setFloat32", offset, 4);
-    if (typeof value !== "number") throw wrongValue("number", value);
-    this.#window.setFloat32(at, value, true);
-  }
-
-  setFloat64(offset: number, value: number): void {
-    const at = this.#at("setFloat64", offset, 8);
-    if (typeof value !== "number") throw wrongValue("number", value);
-    this.#window.setFloat64(at, value, true);
-  }
-
   #isLive(): boolean {
     return this.#size !== over && !this.#life.isOver;
   }
 
-  /** Where `offset` is in the window, with `bytes` from there on. No user code runs from here to the access. */
-  #at(call: string, offset: number, bytes: number): number {
-    const isInWindow = typeof offset === "number" && offset >>> 0 === offset && offset + bytes <= this.#limit;
-    return isInWindow && !this.#life.isOver ? this.#start + offset : this.#atSlow(call, offset, bytes);
-  }
-
-  #atSlow(call: string, offset: number, bytes: number): number {
+  /** @internal */
+  override [reach](call: string, offset: number, bytes: number): DataView {
     if (!Number.isSafeInteger(offset) || offset < 0) {
       throw invalidArgument("offset", "a non-negative safe integer", offset);
     }
@@ -302,26 +182,26 @@ export class Block implements Disposable {
     if (offset + bytes > this.#size) {
       throw outOfBounds(call, this.#ptr + BigInt(offset), bytes, Math.max(0, this.#size - offset));
     }
-    return this.#openWindow(call, offset, bytes);
+    return this.#open(call, offset, bytes);
   }
 
-  #openWindow(call: string, offset: number, bytes: number): number {
+  #open(call: string, offset: number, bytes: number): DataView {
     const address = addressOf(this.#ptr);
-    const { start, view: window } = knownWindow(address, this.#size) ?? this.#ownWindow(call, address, offset, bytes);
-    this.#window = window;
-    this.#start = address - start;
-    const isWhole = start <= address && address + this.#size <= start + window.byteLength;
-    this.#limit = isWhole ? this.#size : 0;
-    return this.#start + offset;
+    const end = address + this.#size;
+    const window = knownWindow(address, this.#size) ?? this.#ownWindow(call, address + offset, bytes);
+    const start = Math.max(address, window.start);
+    const stop = Math.min(end, window.start + window.buffer.byteLength);
+    const memory = new DataView(window.buffer, start - window.start, stop - start);
+    openMemory(this, memory, start - address, start === address && stop === end ? this.#life : undefined);
+    return memory;
   }
 
-  #ownWindow(call: string, address: number, offset: number, bytes: number): Window {
-    const from = address + offset;
+  #ownWindow(call: string, from: number, bytes: number): Window {
     const known = this.#ownWindows?.find(
-      ({ start, view: window }) => start <= from && from + bytes <= start + window.byteLength,
+      ({ start, buffer }) => start <= from && from + bytes <= start + buffer.byteLength,
     );
     if (known !== undefined) return known;
-    const made = externalViews ? newWindow(this.#ptr, this.#entry, offset) : null;
+    const made = externalViews ? newWindow(this.#ptr, this.#entry, from) : null;
     if (made === undefined) throw outOfBounds(call, this.#ptr, bytes, undefined);
     if (made === null) throw externalViewsUnsupported(call, this.#ptr, bytes);
     if (made.isOwn) {
@@ -331,18 +211,17 @@ export class Block implements Disposable {
     return made;
   }
 
-  #closeWindow(): void {
-    this.#limit = 0;
-    this.#window = noView;
+  #closeMemory(): void {
+    shutMemory(this);
     if (this.#ownWindows === undefined) return;
-    for (const { view: window } of this.#ownWindows) detach(window.buffer as ArrayBuffer);
+    for (const { buffer } of this.#ownWindows) detach(buffer);
     this.#ownWindows = undefined;
     endOwnWindows(this.#entry);
   }
 
   #makeBytes(): Uint8Array {
-    const isEmpty = !this.#isLive() || this.#size === 0;
-    this.#bytes = isEmpty ? new Uint8Array(0) : new Uint8Array(this.#makeBuffer());
+    if (this.#isLive() && this.#size > 0) this.#buffer = this.#makeBuffer();
+    this.#bytes = this.#buffer === undefined ? new Uint8Array(0) : new Uint8Array(this.#buffer);
     return this.#bytes;
   }
 
@@ -355,34 +234,28 @@ export class Block implements Disposable {
     const buffer = externalViews ? makeBlockBytes() : null;
     if (buffer === null) throw externalViewsUnsupported("bytes", this.#ptr, size);
     if (buffer === undefined) throw outOfBounds("bytes", this.#ptr, size, undefined);
-    // V8 counts the ArrayBuffer from now on.
-    tell(this.#life, -size);
+    noteBuffer(this.#entry, this.#life, buffer);
     if (this.#life.number !== 0) homesOfBuffers.set(buffer, this.#home);
     return buffer;
   }
 
-  /** The Block's ArrayBuffer has been made, whatever has become of it. */
-  #hasBuffer(): boolean {
-    return this.#bytes !== undefined && this.#size > 0;
-  }
-
   /** Ends what `bytes` gave out. True when nobody else can reach the memory, so that it can be freed at once. */
   #endBytes(): boolean {
-    if (!this.#hasBuffer()) {
+    if (this.#buffer === undefined) {
       tell(this.#life, -this.#size);
       return true;
     }
     post(this.#entry);
-    endBlockBytes();
+    endBlockBytes(this.#buffer);
+    this.#buffer = undefined;
     return numbers[0] === 1;
   }
 
   /** True where realloc may take the memory: not from an ArrayBuffer to which it was transferred. */
   #canRealloc(): boolean {
     if (this.#alignment > plainAlignment) return false;
-    if (!this.#hasBuffer()) return true;
-    post(this.#entry);
-    hasBlockBytes();
+    if (this.#buffer === undefined) return true;
+    isAttached(this.#buffer);
     return numbers[0] === 1;
   }
 
@@ -392,7 +265,7 @@ export class Block implements Disposable {
     const to = isRealloc ? this.#home.realloc(from, Math.max(size, 1)) : this.#copyTo(size);
     // The Block has its new place, and nothing fails from here on.
     const isMine = this.#endBytes();
-    this.#closeWindow();
+    this.#closeMemory();
     this.#bytes = undefined;
     this.#ptr = to;
     this.#size = size;

@@ -9,7 +9,7 @@
 import { outOfMemory } from "./errors.js";
 import { binding, mailbox } from "./native/binding.js";
 
-const { addLedger, growLedger, dropBlockBytes, endHome, adjustExternalMemory } = binding;
+const { addLedger, growLedger, keepBlockBytes, dropBlockBytes, endHome, adjustExternalMemory } = binding;
 const { numbers } = mailbox;
 
 /** The time from the making of a home, or from the end of all its Blocks, to the next such end. */
@@ -36,6 +36,7 @@ export interface BlockHome {
 
 const wordsPerEntry = 4;
 const firstEntries = 256;
+const firstYoungLimit = 1024;
 /** V8 is told at the end of a job, and before that when so many bytes have come or gone. */
 const untoldLimit = 2 ** 20;
 const resolved = Promise.resolve();
@@ -54,7 +55,10 @@ const freeEntries: number[] = [];
 const youngBlocks: (object | undefined)[] = [];
 const youngEntries: number[] = [];
 let youngCount = 0;
-let youngLimit = 1024;
+/** ArrayBuffers that Blocks gave out in this job, and their entries. */
+let youngBuffers: { readonly entry: number; readonly buffer: ArrayBuffer }[] = [];
+let youngBufferLimit = firstYoungLimit;
+let youngLimit = firstYoungLimit;
 
 let isScheduled = false;
 /** Bytes that Blocks keep and V8 does not count; those that came or went since; those that V8 was told of. */
@@ -173,6 +177,7 @@ export function endLife(life: Life): readonly bigint[] {
   life.isOver = true;
   tell(life, -life.keptBytes);
   if (life.number < 0) return [];
+  settleBuffers();
   homes.delete(life.number);
   numbers[0] = life.number;
   return endHome() ?? [];
@@ -221,6 +226,31 @@ export function endOwnWindows(entry: number): void {
   countWindow(-bytes);
 }
 
+/** The Block of an entry has given out an ArrayBuffer, which V8 counts from now on. */
+export function noteBuffer(entry: number, life: Life, buffer: ArrayBuffer): void {
+  youngBuffers.push({ entry, buffer });
+  if (youngBuffers.length === youngBufferLimit) thinBuffers();
+  tell(life, -quantities[entry * wordsPerEntry + 3]!);
+}
+
+/** Tells the addon of the ArrayBuffers that outlive the job. Of two with one entry the later one is the Block's. */
+function settleBuffers(): void {
+  for (let i = youngBuffers.length - 1; i >= 0; i--) {
+    const { entry, buffer } = youngBuffers[i]!;
+    if (!isLive(entry)) continue;
+    post(entry);
+    keepBlockBytes(buffer);
+  }
+  youngBuffers = [];
+  youngBufferLimit = firstYoungLimit;
+}
+
+/** Forgets those whose Block is over. */
+function thinBuffers(): void {
+  youngBuffers = youngBuffers.filter(({ entry }) => isLive(entry));
+  youngBufferLimit = Math.max(firstYoungLimit, youngBuffers.length * 2);
+}
+
 function schedule(): void {
   isScheduled = true;
   resolved.then(endJob);
@@ -228,6 +258,7 @@ function schedule(): void {
 
 function endJob(): void {
   isScheduled = false;
+  if (youngBuffers.length > 0) settleBuffers();
   settleYoung();
   tellNow();
 }
@@ -236,6 +267,7 @@ function endJob(): void {
 function settleYoung(): void {
   const count = youngCount;
   youngCount = 0;
+  youngLimit = firstYoungLimit;
   for (let i = 0; i < count; i++) {
     const entry = youngEntries[i]!;
     if (isLive(entry)) dropped.register(youngBlocks[i]!, entry);
@@ -246,6 +278,8 @@ function settleYoung(): void {
 
 /** Forgets the young Blocks that are over. In a long job with many live ones the list grows with their number. */
 function thinYoung(): void {
+  // Entries may have other Blocks after this.
+  thinBuffers();
   let kept = 0;
   for (let i = 0; i < youngCount; i++) {
     const entry = youngEntries[i]!;
@@ -258,7 +292,7 @@ function thinYoung(): void {
   }
   youngBlocks.fill(undefined, kept, youngCount);
   youngCount = kept;
-  youngLimit = Math.max(1024, kept * 2);
+  youngLimit = Math.max(firstYoungLimit, kept * 2);
 }
 
 /** The home of a live entry; undefined when all its Blocks have ended. */

@@ -123,10 +123,12 @@ export interface Binding {
    * undefined where the block is not live.
    */
   makeBlockBytes(): ArrayBuffer | null | undefined;
-  /** In: a ledger, an entry. Out: 1 when the Block's ArrayBuffer has its memory, else 0. */
-  hasBlockBytes(): void;
+  /** In: a ledger, an entry. Says that its ArrayBuffer will live for a while. */
+  keepBlockBytes(buffer: ArrayBuffer): void;
   /** In: a ledger, an entry. Detaches its ArrayBuffer. Out: 1 when the caller is to free the block, 0 when that is done later. */
-  endBlockBytes(): void;
+  endBlockBytes(buffer: ArrayBuffer): void;
+  /** Out: 1 when the ArrayBuffer has memory, else 0. */
+  isAttached(buffer: ArrayBuffer): void;
   /** In: a ledger, an entry. Leaves its ArrayBuffer to whoever holds it. Out: as above. */
   dropBlockBytes(): void;
   /** In: the number of a home. Detaches the ArrayBuffers of its Blocks; the blocks whose memory can still be reached. */

@@ -42,20 +42,35 @@ napi_value call_make_block_bytes(napi_env env, napi_callback_info info) {
   return value;
 }
 
-// In: a ledger, an entry. Out: 1 when the Block's ArrayBuffer has its memory, else 0.
-napi_value call_has_block_bytes(napi_env env, napi_callback_info info) {
+// The only argument of a call.
+napi_value argument_of(napi_env env, napi_callback_info info) {
+  napi_value argument = nullptr;
+  size_t count = 1;
+  napi_get_cb_info(env, info, &count, &argument, nullptr, nullptr);
+  return argument;
+}
+
+// Argument: a Block's ArrayBuffer. In: a ledger, an entry. The ArrayBuffer will live for a while.
+napi_value call_keep_block_bytes(napi_env env, napi_callback_info info) {
   Environment* environment = environment_of(env, info);
   LedgerEntry* entry = entry_in(environment);
-  environment->mailbox[0].number = entry != nullptr && environment->blocks.is_attached(*entry) ? 1 : 0;
+  if (entry != nullptr) environment->blocks.keep_buffer(entry, argument_of(env, info));
   return nullptr;
 }
 
-// In: a ledger, an entry. Detaches the Block's ArrayBuffer. Out: 1 when the caller is to free the block, 0 when that is
-// done later.
+// Argument: a Block's ArrayBuffer. Out: 1 when it has its memory, else 0.
+napi_value call_is_attached(napi_env env, napi_callback_info info) {
+  environment_of(env, info)->mailbox[0].number = is_attached(env, argument_of(env, info)) ? 1 : 0;
+  return nullptr;
+}
+
+// Argument: a Block's ArrayBuffer, which is detached. In: a ledger, an entry. Out: 1 when the caller is to free the
+// block, 0 when that is done later.
 napi_value call_end_block_bytes(napi_env env, napi_callback_info info) {
   Environment* environment = environment_of(env, info);
   LedgerEntry* entry = entry_in(environment);
-  environment->mailbox[0].number = entry != nullptr && environment->blocks.end_buffer(entry) ? 1 : 0;
+  bool is_free_to_go = entry != nullptr && environment->blocks.end_buffer(entry, argument_of(env, info));
+  environment->mailbox[0].number = is_free_to_go ? 1 : 0;
   return nullptr;
 }
 
@@ -84,10 +99,7 @@ napi_value call_end_home(napi_env env, napi_callback_info info) {
 
 // Argument: an ArrayBuffer, which is detached. Nothing happens to one that cannot be.
 napi_value call_detach(napi_env env, napi_callback_info info) {
-  napi_value buffer = nullptr;
-  size_t count = 1;
-  napi_get_cb_info(env, info, &count, &buffer, nullptr, nullptr);
-  napi_detach_arraybuffer(env, buffer);
+  napi_detach_arraybuffer(env, argument_of(env, info));
   return nullptr;
 }
 
@@ -129,7 +141,8 @@ void define_block_calls(Napi::Object exports, Environment* environment) {
   define_function(exports, "addLedger", call_add_ledger, environment);
   define_function(exports, "growLedger", call_grow_ledger, environment);
   define_function(exports, "makeBlockBytes", call_make_block_bytes, environment);
-  define_function(exports, "hasBlockBytes", call_has_block_bytes, environment);
+  define_function(exports, "keepBlockBytes", call_keep_block_bytes, environment);
+  define_function(exports, "isAttached", call_is_attached, environment);
   define_function(exports, "endBlockBytes", call_end_block_bytes, environment);
   define_function(exports, "dropBlockBytes", call_drop_block_bytes, environment);
   define_function(exports, "endHome", call_end_home, environment);

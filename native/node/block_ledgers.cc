@@ -11,21 +11,21 @@ namespace pagerun::node {
 
 namespace {
 
-// A mapping stays mapped while an asynchronous call may still use the memory that the ArrayBuffer had when it began.
 void unpin_object(napi_env /*env*/, void* start, void* /*hint*/) { core()->mapping_unpin(start); }
 
-// The ArrayBuffer itself, or null when it has been collected.
-napi_value value_of(napi_env env, const BlockBuffer& buffer) {
-  napi_value value = nullptr;
-  return napi_get_reference_value(env, buffer.reference, &value) == napi_ok ? value : nullptr;
-}
+}  // namespace
 
-bool is_attached_value(napi_env env, napi_value value) {
+bool is_attached(napi_env env, napi_value value) {
   bool is_detached = true;
   return value != nullptr && napi_is_detached_arraybuffer(env, value, &is_detached) == napi_ok && !is_detached;
 }
 
-}  // namespace
+// The ArrayBuffer itself; null when it has been collected, or nobody has kept it.
+napi_value BlockLedgers::value_of(const BlockBuffer& buffer) const {
+  napi_value value = nullptr;
+  if (buffer.reference != nullptr) napi_get_reference_value(env_, buffer.reference, &value);
+  return value;
+}
 
 size_t BlockLedgers::add() {
   ledgers_.emplace_back();
@@ -51,8 +51,8 @@ napi_value BlockLedgers::grow(size_t number, size_t entries) {
 
 BlockLedgers::Refusal BlockLedgers::make_buffer(LedgerEntry* entry, napi_value* made) {
   auto bytes = static_cast<size_t>(entry->bytes);
-  HeldBlock for_memory, for_object;
-  if (!for_memory.hold(entry->ptr, bytes) || !for_object.hold(entry->ptr, bytes)) return Refusal::kNoBlock;
+  HeldBlock for_memory;
+  if (!for_memory.hold(entry->ptr, bytes)) return Refusal::kNoBlock;
   auto buffer = std::make_unique<BlockBuffer>(BlockBuffer{entry->ptr, this, entry->home});
   napi_value value = external_buffer(env_, entry->ptr, bytes, memory_finalizer, buffer.get());
   if (value == nullptr) return Refusal::kNoBuffer;
@@ -60,26 +60,29 @@ BlockLedgers::Refusal BlockLedgers::make_buffer(LedgerEntry* entry, napi_value* 
   list_of(kept->home).push(kept);
   kept->is_pinned = is_mapping(for_memory.block());
   for_memory.give_up();
-  if (kept->is_pinned && napi_add_finalizer(env_, value, kept->ptr, unpin_object, nullptr, nullptr) == napi_ok) {
-    for_object.give_up();
-  }
-  napi_create_reference(env_, value, 0, &kept->reference);
-  // Hooks run last first: this one has to see the ArrayBuffer before the runtime's own, which detaches it.
-  napi_remove_env_cleanup_hook(env_, before_end, this);
-  napi_add_env_cleanup_hook(env_, before_end, this);
+  if (kept->is_pinned) pin_for_object(value, kept->ptr);
   entry->buffer = kept;
   *made = value;
   return Refusal::kNone;
 }
 
-bool BlockLedgers::is_attached(const LedgerEntry& entry) const {
-  return entry.buffer != nullptr && is_attached_value(env_, value_of(env_, *entry.buffer));
+// A mapping stays mapped while an asynchronous call may still use the memory that the ArrayBuffer had when it began.
+void BlockLedgers::pin_for_object(napi_value value, void* start) {
+  HeldBlock for_object;
+  if (!for_object.hold(start, 0)) return;
+  if (napi_add_finalizer(env_, value, start, unpin_object, nullptr, nullptr) == napi_ok) for_object.give_up();
 }
 
-bool BlockLedgers::detach(BlockBuffer* buffer) {
-  napi_value value = value_of(env_, *buffer);
-  if (!is_attached_value(env_, value)) return false;
-  buffer->is_proven = napi_detach_arraybuffer(env_, value) == napi_ok;
+void BlockLedgers::keep_buffer(LedgerEntry* entry, napi_value value) {
+  if (entry->buffer == nullptr || entry->buffer->reference != nullptr) return;
+  napi_create_reference(env_, value, 0, &entry->buffer->reference);
+  // Hooks run last first: this one has to see the ArrayBuffer before the runtime's own, which detaches it.
+  napi_remove_env_cleanup_hook(env_, before_end, this);
+  napi_add_env_cleanup_hook(env_, before_end, this);
+}
+
+bool BlockLedgers::detach(BlockBuffer* buffer, napi_value value) {
+  buffer->is_proven = is_attached(env_, value) && napi_detach_arraybuffer(env_, value) == napi_ok;
   return buffer->is_proven;
 }
 
@@ -95,9 +98,9 @@ bool BlockLedgers::leave(LedgerEntry* entry) {
   return buffer->is_proven;
 }
 
-bool BlockLedgers::end_buffer(LedgerEntry* entry) {
+bool BlockLedgers::end_buffer(LedgerEntry* entry, napi_value value) {
   if (entry->buffer == nullptr) return true;
-  detach(entry->buffer);
+  detach(entry->buffer, value);
   return leave(entry);
 }
 
@@ -110,7 +113,7 @@ bool BlockLedgers::end_with_home(BlockBuffer* buffer) {
     return false;
   }
   buffer->is_ended = true;
-  return !buffer->is_proven && !detach(buffer);
+  return !buffer->is_proven && !detach(buffer, value_of(*buffer));
 }
 
 void BlockLedgers::memory_finalizer(napi_env /*env*/, void* ptr, void* data) {
@@ -125,15 +128,15 @@ void BlockLedgers::memory_finalizer(napi_env /*env*/, void* ptr, void* data) {
 
 void BlockLedgers::remove(BlockBuffer* buffer) {
   list_of(buffer->home).remove(buffer);
-  napi_delete_reference(env_, buffer->reference);
+  if (buffer->reference != nullptr) napi_delete_reference(env_, buffer->reference);
   delete buffer;
 }
 
 // The environment is about to end, and so is every ArrayBuffer of it. One that has lost its memory before has lost it
 // to another ArrayBuffer, which may belong to another thread by now.
-void BlockLedgers::judge(const List<BlockBuffer>& buffers) {
+void BlockLedgers::judge(const List<BlockBuffer>& buffers) const {
   for (BlockBuffer* buffer = buffers.first(); buffer != nullptr; buffer = buffer->next) {
-    buffer->is_foreign = !buffer->is_gone && !buffer->is_proven && !is_attached_value(env_, value_of(env_, *buffer));
+    buffer->is_foreign = !buffer->is_gone && !buffer->is_proven && !is_attached(env_, value_of(*buffer));
   }
 }
 

@@ -23,12 +23,15 @@ namespace pagerun::node {
 
 class BlockLedgers;
 
+/// True for an ArrayBuffer that has memory.
+bool is_attached(napi_env env, napi_value value);
+
 /// The ArrayBuffer of a Block.
 struct BlockBuffer {
   void* ptr;                     // the block
   BlockLedgers* owner;           // whose list it is on
   double home;                   // of its Block
-  napi_ref reference = nullptr;  // weak, to the ArrayBuffer
+  napi_ref reference = nullptr;  // weak, to the ArrayBuffer; null until it outlives a job
   bool is_pinned = false;        // a mapping of its own: stays mapped as long as this
   bool is_proven = false;        // detached here: nothing can reach the memory, and it is freed already or about to be
   bool is_ended = false;         // the Block is over: who sees the memory's end frees it
@@ -73,12 +76,13 @@ class BlockLedgers {
   /// The first ArrayBuffer of a Block. kNoBlock: its block is not live; kNoBuffer: the runtime makes none.
   Refusal make_buffer(LedgerEntry* entry, napi_value* made);
 
-  /// True when the ArrayBuffer of a Block still has the Block's memory.
-  bool is_attached(const LedgerEntry& entry) const;
+  /// The ArrayBuffer of a Block will live for a while. Until it is kept, which costs half as much as making it did, the
+  /// end of the environment or of a home does not know it, and leaves its memory allocated.
+  void keep_buffer(LedgerEntry* entry, napi_value value);
 
-  /// The Block is over: its ArrayBuffer is detached. True when nothing can reach the memory any more, so that the
-  /// caller frees it; else it is freed when that is so.
-  bool end_buffer(LedgerEntry* entry);
+  /// The Block is over: `value`, its ArrayBuffer, is detached. True when nothing can reach the memory any more, so that
+  /// the caller frees it; else it is freed when that is so.
+  bool end_buffer(LedgerEntry* entry, napi_value value);
 
   /// The same for a Block that nobody holds any more, but perhaps its ArrayBuffer, which stays as it is.
   bool drop_buffer(LedgerEntry* entry);
@@ -101,10 +105,12 @@ class BlockLedgers {
 
   List<BlockBuffer>& list_of(double home) { return home == 0 ? of_heap_ : of_homes_; }
 
-  bool detach(BlockBuffer* buffer);
+  void pin_for_object(napi_value value, void* start);
+  bool detach(BlockBuffer* buffer, napi_value value);
   bool end_with_home(BlockBuffer* buffer);
+  napi_value value_of(const BlockBuffer& buffer) const;
   bool leave(LedgerEntry* entry);
-  void judge(const List<BlockBuffer>& buffers);
+  void judge(const List<BlockBuffer>& buffers) const;
   void remove(BlockBuffer* buffer);
 
   struct Ledger {
