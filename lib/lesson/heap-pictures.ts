@@ -64,8 +64,7 @@ function boxOf(block: TextbookBlock, heap: TextbookHeap, offsetOf: (address: big
 }
 
 /** The blocks of one free list, or of arenas, each of which then has its own offsets. */
-export function blocksOf(title: string, heap: TextbookHeap): BlocksPicture {
-  const blocks = heap.blocks();
+export function blocksOf(title: string, heap: TextbookHeap, blocks = heap.blocks()): BlocksPicture {
   const offsetOf = offsetsOf(blocks);
   const freeList = heap.arenas > 1 ? undefined : heap.freeList().map((node) => offsetOf(node.address));
   const boxes = blocks.map((block) => boxOf(block, heap, offsetOf));

@@ -25,7 +25,7 @@ export const light: Palette = {
   link: "#1a52bd",
   inks: {
     header: { ground: "#1f4fa3", text: "#ffffff" },
-    user: { ground: "#9cc4f5", text: "#10233f" },
+    user: { ground: "#5b97e0", text: "#06152b" },
     node: { ground: "#b35900", text: "#ffffff" },
     unused: { ground: "#f3dfc1", text: "#4a3210" },
     record: { ground: "#6d3fa8", text: "#ffffff" },
@@ -42,7 +42,7 @@ export const dark: Palette = {
   link: "#8fb8ff",
   inks: {
     header: { ground: "#7fb0ff", text: "#0b1930" },
-    user: { ground: "#27497a", text: "#e8f0fc" },
+    user: { ground: "#3f74bd", text: "#ffffff" },
     node: { ground: "#f0a24a", text: "#2a1700" },
     unused: { ground: "#4a3a22", text: "#f5e8d2" },
     record: { ground: "#c39af0", text: "#22103a" },
@@ -77,7 +77,6 @@ nav li { margin: 3px 0; }
 nav a { text-decoration: none; }
 nav a:hover { text-decoration: underline; }
 nav a[aria-current] { font-weight: 700; color: var(--text); }
-nav details > summary { cursor: pointer; font-weight: 600; }
 main h2 { font-size: 27px; line-height: 1.25; margin: 0 0 4px; letter-spacing: -0.01em; }
 main h2:focus { outline: none; }
 .quiet { color: var(--quiet); font-size: 14.5px; margin: 4px 0 8px; }
@@ -95,7 +94,7 @@ summary { cursor: pointer; color: var(--link); }
 svg { display: block; width: 100%; height: auto; }
 svg.bits { max-width: 560px; }
 svg .grid { stroke: var(--card); stroke-width: 0.7; fill: none; }
-svg rect.unused { stroke: none; }
+svg rect.clear { fill: none; stroke: var(--quiet); }
 .legend { list-style: none; display: flex; flex-wrap: wrap; gap: 4px 18px; padding: 0; margin: 10px 0 0; font-size: 14px; }
 .key { display: inline-block; width: 22px; text-align: center; font-style: normal; font-family: ui-monospace, monospace;
   border-radius: 3px; background: var(--ground); color: var(--on); }
@@ -115,7 +114,7 @@ svg rect.unused { stroke: none; }
 .dump { font-size: 13.5px; overflow-x: auto; line-height: 1.7; }
 .dump .row { white-space: nowrap; }
 .dump .at { display: inline-block; min-width: 62px; color: var(--quiet); padding-right: 10px; text-align: right; }
-.dump i { font-style: normal; background: var(--ground); color: var(--on); padding: 1px 0; }
+.dump i { white-space: pre; font-style: normal; background: var(--ground); color: var(--on); padding: 1px 0; }
 .dump .hex i { padding: 1px 3px; }
 .dump .ascii { margin-left: 12px; }
 .bars { margin: 6px 0 0; }
@@ -139,11 +138,15 @@ input, select { font: inherit; font-size: 16px; color: inherit; background: var(
 .said { border-left: 4px solid var(--node); padding: 4px 12px; }
 @media (max-width: 860px) {
   body { font-size: 16px; }
-  .frame { display: block; padding: 16px 14px 60px; }
-  nav { margin-bottom: 20px; }
+  .frame { display: flex; flex-direction: column; gap: 32px; padding: 16px 14px 60px; }
+  nav { order: 1; border-top: 1px solid var(--line); padding-top: 18px; }
   main h2 { font-size: 23px; }
   figure { padding: 12px 11px; }
-  .dump, pre { font-size: 12px; }
+  pre { font-size: 12px; }
+  .dump { font-size: 11px; }
+  .dump .at { min-width: 46px; padding-right: 6px; }
+  .dump .hex i { padding: 1px; }
+  .dump .ascii { display: block; margin-left: 46px; letter-spacing: 0.15em; }
 }
 @media print { nav, .steps { display: none; } }
 `;

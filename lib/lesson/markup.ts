@@ -33,6 +33,9 @@ export function inlineMarkup(words: string): string {
 }
 
 const bytePixels = 6;
+/** Of large pieces of memory: a page has more room across than a terminal. */
+const wideRowBytes = 128;
+const leastWideBytes = 4096;
 const bitPixels = 14;
 const bitsInRow = 32;
 const dumpRowBytes = 16;
@@ -59,7 +62,8 @@ function byteGrid(width: number, height: number): string {
 }
 
 function mapMarkup(picture: MapPicture): string {
-  const { base, parts, rowBytes } = picture;
+  const { base, parts } = picture;
+  const rowBytes = bytesIn(parts) > leastWideBytes ? wideRowBytes : picture.rowBytes;
   const rows = Math.ceil(bytesIn(parts) / rowBytes);
   const marks = Array.from({ length: rows }, (_, row) => {
     let x = 0;
@@ -82,7 +86,7 @@ function blocksMarkup({ base, boxes, freeList }: BlocksPicture): string {
   const body =
     boxes.length === 0
       ? `<p class="quiet">No block: the heap has no memory yet.</p>`
-      : `<p class="quiet">From ${addressText(base)} on, in address order; widths are not to scale.</p><ol class="blocks">${items.join("")}</ol>`;
+      : `<p class="quiet">From ${addressText(base)} on, in address order; widths are not to scale.${freeList === undefined ? " Each arena counts from its own first block." : ""}</p><ol class="blocks">${items.join("")}</ol>`;
   if (freeList === undefined) return body;
   const chain = freeList.map((offset) => `<li class="node">${offsetText(offset)}</li>`).join("");
   return `${body}<div class="chain"><b>free list</b><ol>${chain}<li class="end">${freeList.length === 0 ? "empty" : "end"}</li></ol></div>`;
@@ -114,7 +118,7 @@ function bitsMarkup(picture: BitsPicture): string {
   const inset = 1;
   const marks = bits.map((bit, i) => {
     const [x, y] = [(i % bitsInRow) * bitPixels + inset, Math.floor(i / bitsInRow) * bitPixels + inset];
-    return `<rect class="${bit ? "user" : "unused"}" x="${x}" y="${y}" width="${bitPixels - 2 * inset}" height="${bitPixels - 2 * inset}" rx="2"/>`;
+    return `<rect class="${bit ? "user" : "clear"}" x="${x}" y="${y}" width="${bitPixels - 2 * inset}" height="${bitPixels - 2 * inset}" rx="2"/>`;
   });
   const note = `<p class="quiet">${bitsInRow} bits a row, the one of block 0 first; filled is 1.</p>`;
   return `${note}${svg(bitsInRow * bitPixels, rows * bitPixels, picture, marks.join(""))}`;

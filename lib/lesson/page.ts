@@ -27,7 +27,7 @@ export interface PageInput {
   /** Index of the page that this is. */
   readonly current: number;
   readonly pieces: readonly Piece[];
-  /** Markup below the pieces: what a reader can do there. */
+  /** Markup above the pieces: what a reader can do there. */
   readonly tools: string;
 }
 
@@ -75,8 +75,8 @@ ${listOf(input)}
 <main>
 <p class="quiet">Step ${current + 1} of ${pages.length}</p>
 <h2 id="step" tabindex="-1">${title}</h2>
-${pieces.map(pieceMarkup).join("\n")}
 ${tools}
+${pieces.map(pieceMarkup).join("\n")}
 ${stepLinks(input)}
 </main>
 </div>

@@ -179,10 +179,11 @@ function excerpt(answer: Uint8Array): DumpPicture {
   const offset = Math.max(0, at - (at % rowBytes) - rowBytes);
   const bytes = answer.slice(offset, offset + shownBytes);
   const before = at - offset;
+  const name = "what else the answer holds";
   const parts: Part[] = [
-    { ink: "unused", bytes: before },
+    { ink: "unused", bytes: before, name },
     { ink: "secret", bytes: secret.length },
-    { ink: "unused", bytes: bytes.length - before - secret.length },
+    { ink: "unused", bytes: bytes.length - before - secret.length, name },
   ];
   return { kind: "dump", title: "From the answer of the server on one free list", offset, bytes, parts };
 }

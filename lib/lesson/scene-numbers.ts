@@ -2,11 +2,11 @@
 // Owns nothing between calls. Thread rule: any thread.
 import { readFileSync } from "node:fs";
 import { PagerunError } from "../errors.js";
-import { TextbookHeap } from "../textbook.js";
+import { mapPages, unmapPages } from "../pages.js";
+import { copyIn, copyOut } from "../view.js";
 import { addressText, code, type Piece, text } from "./picture.js";
 import type { Step } from "./step.js";
 
-const fieldBytes = 8;
 const mappedBytes = 8192;
 const goatOffset = 700n;
 const goatBytes = 8;
@@ -32,17 +32,15 @@ function codeOf(call: () => unknown): string {
   }
 }
 
-function numberPieces(heap: TextbookHeap, base: bigint): Piece[] {
-  const behind = codeOf(() => heap.copyOut(base + BigInt(mappedBytes), 1));
+function numberPieces(base: bigint): Piece[] {
+  const behind = codeOf(() => copyOut(base + BigInt(mappedBytes), 1));
   return [
     text(
       "A program gets memory from the system by a call named `mmap`. The answer is a number: the address of the first byte. All that a program calls its heap is such a number, and how many bytes from there on belong to it. In C the number is called `char*`, `void*` or `uintptr_t`; in TypeScript it is a `bigint`.",
     ),
     code(
-      `const heap = new TextbookHeap({ kind: "free-list" });`,
-      `heap.malloc(${mappedBytes - fieldBytes});                       // two OS pages, whole`,
-      `const base = heap.blocks()[0].address;    // ${base}n`,
-      `base + ${goatOffset}n                               // ${base + goatOffset}n`,
+      `const base = mapPages(${mappedBytes});   // ${base}n: two OS pages`,
+      `base + ${goatOffset}n                     // ${base + goatOffset}n`,
     ),
     {
       kind: "table",
@@ -62,13 +60,13 @@ function numberPieces(heap: TextbookHeap, base: bigint): Piece[] {
   ];
 }
 
-function goatPieces(heap: TextbookHeap, base: bigint): Piece[] {
+function goatPieces(base: bigint): Piece[] {
   const goat = base + goatOffset;
   const fields = new DataView(new ArrayBuffer(goatBytes));
   fields.setInt32(0, 90, true);
   fields.setInt32(colorOffset, 7, true);
-  heap.copyIn(goat, new Uint8Array(fields.buffer));
-  const first = new DataView(heap.copyOut(goat, colorOffset).buffer).getInt32(0, true);
+  copyIn(goat, fields);
+  const numberAt = (address: bigint) => `${new DataView(copyOut(address, 4).buffer).getInt32(0, true)}`;
   return [
     text(
       "A struct is an agreement on what lies where. A goat has a size and a code for its colour, four bytes each; this one is put 700 bytes into the memory. Nothing is in front of its fields: the address of the goat is the address of its first field.",
@@ -83,7 +81,7 @@ function goatPieces(heap: TextbookHeap, base: bigint): Piece[] {
       kind: "dump",
       title: "The bytes of the goat: two fields, each with its lowest byte first",
       offset: Number(goatOffset),
-      bytes: heap.copyOut(goat, goatBytes),
+      bytes: copyOut(goat, goatBytes),
       parts: [
         { ink: "header", bytes: colorOffset, name: "size" },
         { ink: "user", bytes: goatBytes - colorOffset, name: "colorCode" },
@@ -92,15 +90,11 @@ function goatPieces(heap: TextbookHeap, base: bigint): Piece[] {
     {
       kind: "table",
       title: "Addresses of the goat",
-      head: ["what", "address", "value there"],
+      head: ["what", "address", "the four bytes there, as a number"],
       rows: [
-        ["goat", addressText(goat), `${first}, read as four bytes`],
-        ["goat.size", addressText(goat), `${first}`],
-        [
-          "goat.colorCode",
-          addressText(goat + BigInt(colorOffset)),
-          `${new DataView(heap.copyOut(goat + BigInt(colorOffset), 4).buffer).getInt32(0, true)}`,
-        ],
+        ["goat", addressText(goat), numberAt(goat)],
+        ["goat->size", addressText(goat), numberAt(goat)],
+        ["goat->colorCode", addressText(goat + BigInt(colorOffset)), numberAt(goat + BigInt(colorOffset))],
       ],
     },
   ];
@@ -110,13 +104,11 @@ export const numbersStep: Step = {
   id: "numbers",
   title: "Memory comes from mmap, and a pointer is a number",
   run() {
-    const heap = new TextbookHeap({ kind: "free-list", fieldBytes });
+    const base = mapPages(mappedBytes);
     try {
-      heap.malloc(mappedBytes - fieldBytes);
-      const base = heap.blocks()[0]!.address;
-      return [...numberPieces(heap, base), ...goatPieces(heap, base)];
+      return [...numberPieces(base), ...goatPieces(base)];
     } finally {
-      heap.destroy();
+      unmapPages(base);
     }
   },
 };

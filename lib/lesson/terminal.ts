@@ -87,7 +87,12 @@ function blocksLines({ base, boxes, freeList }: BlocksPicture, paint: Paint): st
     return `${label(offsetText(offset))}  ${name}  ${`${bytes} bytes`.padStart(11)}  ${fields.join("  ")}`.trimEnd();
   });
   const body =
-    lines.length === 0 ? [`${label("")}  no block`] : [`${label("")}  from ${addressText(base)} on`, ...lines];
+    lines.length === 0
+      ? [`${label("")}  no block`]
+      : [
+          `${label("")}  from ${addressText(base)} on${freeList === undefined ? "; each arena counts from its own first block" : ""}`,
+          ...lines,
+        ];
   if (freeList === undefined) return body;
   const chain = freeList.length === 0 ? "empty" : [...freeList.map(offsetText), "end"].join(" -> ");
   return [...body, `${label("")}  free list: ${chain}`];

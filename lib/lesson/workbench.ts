@@ -2,9 +2,9 @@
 // blocks, and their limits. Thread rule: the server's thread. A refused act changes nothing and is told.
 import { PagerunError } from "../errors.js";
 import { TextbookHeap, type TextbookHeapOptions } from "../textbook.js";
-import { baseOf, blocksOf, mapOf, pageBits } from "./heap-pictures.js";
+import { baseOf, blocksOf, mapOf, pageBits, pageTable } from "./heap-pictures.js";
 import { escapeText } from "./markup.js";
-import { addressText, offsetText, type Piece, text } from "./picture.js";
+import { addressText, bytesIn, offsetText, type Piece, text } from "./picture.js";
 
 export const workbenchTitle = "Try it: a heap of your own";
 
@@ -110,19 +110,33 @@ export class Workbench {
   }
 
   #pictures(heap: TextbookHeap): Piece[] {
-    const pages = heap
-      .pages()
-      .map((page) =>
-        pageBits(
-          `The page at ${addressText(page.address)}: blocks of ${page.blockSize} bytes, ${page.used} of ${page.capacity} handed out`,
-          page,
-        ),
-      );
-    const blocks = heap.blocks();
-    if (blocks.length === 0) return pages.length > 0 ? pages : [blocksOf("The heap", heap)];
+    return heap.kind === "bucket-pages" ? this.#pagePictures(heap) : this.#listPictures(heap);
+  }
+
+  #listPictures(heap: TextbookHeap): Piece[] {
+    if (heap.arenas > 1 || heap.blocks().length === 0) return [blocksOf("The heap", heap)];
     const map = mapOf("Byte by byte", heap);
-    const bytes = map.parts.reduce((sum, part) => sum + part.bytes, 0);
-    return [blocksOf("The heap", heap), ...(bytes <= mostMapBytes ? [map] : []), ...pages];
+    return [blocksOf("The heap", heap), ...(bytesIn(map.parts) <= mostMapBytes ? [map] : [])];
+  }
+
+  #pagePictures(heap: TextbookHeap): Piece[] {
+    const pages = heap.pages();
+    const bits = pages.map((page) =>
+      pageBits(
+        `The page at ${addressText(page.address)}: ${page.used} of ${page.capacity} blocks of ${page.blockSize} bytes are handed out`,
+        page,
+      ),
+    );
+    const large = heap.blocks().filter(({ address, ptr }) => address !== ptr);
+    const list = large.length > 0 ? [blocksOf("What is too large for a page, from a free list", heap, large)] : [];
+    return [pageTable("The pages", pages), ...bits, ...list];
+  }
+
+  /** As the pictures name it where they have one row of offsets; else the address. */
+  #placeOf(ptr: bigint): string {
+    const heap = this.#open();
+    if (heap.kind !== "free-list") return addressText(ptr);
+    return offsetText(Number(ptr - baseOf(heap)));
   }
 
   tools(): string {
@@ -130,10 +144,8 @@ export class Workbench {
       (kind) => `<option${kind === this.#name ? " selected" : ""}>${escapeText(kind)}</option>`,
     );
     const form = (fields: string) => `<form class="tools" method="post" action="${this.#path}">${fields}</form>`;
-    const base = this.#heap === undefined ? 0n : baseOf(this.#heap);
     const live = this.#live.map(
-      ({ ptr, bytes }) =>
-        `<button name="ptr" value="${ptr}">free ${offsetText(Number(ptr - base))} (${bytes} bytes)</button>`,
+      ({ ptr, bytes }) => `<button name="ptr" value="${ptr}">free ${this.#placeOf(ptr)} (${bytes} bytes)</button>`,
     );
     return [
       form(

@@ -9,6 +9,7 @@ const packages = {
   "clang-tidy": "clang-tidy",
   awk: "mawk",
   bash: "bash",
+  chromium: "chromium",
   "g++": "g++",
   git: "git",
   gzip: "gzip",
