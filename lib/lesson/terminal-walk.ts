@@ -10,7 +10,7 @@ const leastText = 40;
 export interface Screen {
   readonly columns: number;
   readonly hasColours: boolean;
-  write(text: string): void;
+  write(text: string): unknown;
 }
 
 /** The text of a step, heading included. */
