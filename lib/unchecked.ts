@@ -104,6 +104,8 @@ function toBuffer(ptr: bigint, length: number | bigint, copy = true): Buffer {
 
 function exportTo(call: string, source: Uint8Array, ptr: bigint, length: number | bigint): void {
   roomFor(source, length);
+  checkPointer(ptr, call);
+  if (source.length === 0) return;
   post(call, ptr);
   expectDone(binding.uncheckedCopyIn(source), call, ptr);
 }
