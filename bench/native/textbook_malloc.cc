@@ -3,6 +3,8 @@
 //
 //     PAGERUN_TEXTBOOK=free-list LD_PRELOAD=libtextbook.so command         or arenas, or bucket-pages
 //
+// With PAGERUN_TEXTBOOK_ORIGIN=header the arenas find a block by an id in its header, else by its address.
+//
 // The heap believes its callers, as textbooks do: only bucket pages find a wrong pointer, and end the program then.
 #include <errno.h>
 #include <malloc.h>
@@ -49,6 +51,8 @@ HeapOptions chosen_options() {
   if (strcmp(kind, "arenas") != 0) check_failed("PAGERUN_TEXTBOOK is free-list, arenas or bucket-pages", __FILE__, 0);
   options.kind = Kind::kArenas;
   options.arenas = arena_count();
+  const char* origin = getenv("PAGERUN_TEXTBOOK_ORIGIN");
+  if (origin != nullptr && strcmp(origin, "header") == 0) options.origin = textbook::Origin::kHeader;
   return options;
 }
 

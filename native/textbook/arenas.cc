@@ -105,6 +105,7 @@ uint32_t BasicArenas<ArenaLock>::index_by_address(const void* ptr) const {
 // Plan A believes the header.
 template <class ArenaLock>
 uint32_t BasicArenas<ArenaLock>::index_of(const void* ptr) const {
+  if (options_.arenas == 1) return 0;
   uint32_t index = options_.origin == Origin::kHeader ? arenas_[0].list.id_of(ptr) : index_by_address(ptr);
   CHECK(index < options_.arenas);
   return index;
