@@ -16,6 +16,9 @@ const lines = `${folder}/own-tests-witness`;
 const programs: SystemTool[] = ["awk", "bash", "g++", "git", "gzip", "make", "perl", "python3 with its own tests"];
 programs.push("redis-benchmark", "redis-server", "sqlite3", "tar", "xz");
 
+/** Packages with native code that comes prebuilt, which are given our memory. */
+const users = ["sharp@0.35"];
+
 /** Versions of Node.js, each of which npm brings as a package that holds the program. */
 const nodeVersions = [20, 22, 24, 26];
 
@@ -30,11 +33,12 @@ async function prepare(): Promise<boolean> {
   const compile = ["-std=c++20", "-O2", "-fPIC", "-shared", "-fno-exceptions", "-fno-rtti", "-fno-builtin-malloc"];
   const source = "test/programs/witness.cc";
   const packages = nodeVersions.map((version) => `node${version}@npm:node-linux-${arch()}@${version}`);
-  const npm = ["install", "--no-save", "--no-audit", "--no-fund", "--prefer-offline", "--prefix", `${folder}/runtimes`];
+  const npm = ["install", "--no-save", "--no-audit", "--no-fund", "--prefer-offline", "--prefix"];
   const ready = [
     await check("TypeScript build (ESM and CJS)", "npm", ["run", "--silent", "build:ts"]),
     await check("build of the witness", "g++", [...compile, "-Inative", source, "-o", witness]),
-    await check(`Node.js ${nodeVersions.join(", ")}`, "npm", [...npm, ...packages]),
+    await check(`Node.js ${nodeVersions.join(", ")}`, "npm", [...npm, `${folder}/runtimes`, ...packages]),
+    await check(users.join(", "), "npm", [...npm, `${folder}/users`, ...users]),
   ];
   return !ready.includes(false);
 }
