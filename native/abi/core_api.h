@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "../core/block_hold.h"
 #include "../core/range_table.h"
 #include "../harden/misuse.h"
 #include "../inspect/snapshot.h"
@@ -34,6 +35,10 @@ struct CoreApi {
   /// until every pin is taken back. False when `ptr` is no such block. For views that JavaScript still holds.
   bool (*mapping_pin)(const void* ptr);
   void (*mapping_unpin)(const void* ptr);
+
+  /// As block_hold.h says: the bytes stay what they are, whoever frees the block, until the hold is taken back.
+  HoldStatus (*block_hold)(const void* ptr, size_t bytes, void** start);
+  void (*block_let_go)(void* start);
 
   // Ranges, as range_table.h says.
   RangeStatus (*range_take)(size_t bytes, const RangeOptions* options, void** start);

@@ -5,6 +5,7 @@
 
 #include "../base/check.h"
 #include "allocator_inline.h"
+#include "block_hold.h"
 #include "made_arena.h"
 #include "mapping_table.h"
 #include "run_list.h"
@@ -49,6 +50,8 @@ Misuse locate_in_bucket_page(const char* ptr, PageHeader* page, Place* place, Bl
   uint32_t index = offset / page->block_bytes;
   if (index >= page->capacity) return Misuse::kInteriorPointer;  // the unused tail
   if (is_free_block(page, index)) return Misuse::kDoubleFree;
+  if (load_relaxed(page->held_blocks) != 0 && block_is_only_held(block_address(*page, index)))
+    return Misuse::kDoubleFree;
   place->page = page;
   place->index = index;
   *block = {block_address(*page, index), page->block_bytes, page->size_class, static_cast<uint32_t>(PageKind::kBucket)};
@@ -96,6 +99,8 @@ void run_settle(PageHeader* run, size_t bytes, Arena* owner) {
 }
 
 Misuse free_in_bucket_page(const Place& place, const void* ptr) {
+  Misuse misuse = Misuse::kNone;
+  if (load_relaxed(place.page->held_blocks) != 0 && block_note_free(ptr, &misuse)) return misuse;
   for (;;) {
     Arena* owner = owner_of(*place.page);
     Arena* mine = arena_now();

@@ -4,6 +4,7 @@
 
 #include "../base/check.h"
 #include "../os/memory.h"
+#include "block_hold.h"
 #include "made_arena.h"
 #include "purge.h"
 #include "run_list.h"
@@ -146,6 +147,7 @@ PageHeader* page_new(Arena* arena, Bucket* bucket) {
   store_relaxed(page->countdown, 0 - kNeverNotify);
   page->hot_offset = 0;
   page->next_word = 0;
+  store_relaxed(page->held_blocks, 0u);
   bitmap_fill(page->free_bits, page->capacity);
   forget_remote_frees(page);
   store_relaxed(page->kind, PageKind::kBucket);
@@ -184,7 +186,7 @@ void page_send_to_owner(PageHeader* page) {
 // change it: the owner's thread, or a thread that holds arenas_lock while the owner is abandoned.
 void page_collect(PageHeader* page) {
   // Before the summary is taken: whoever finds it empty after that closes the fast path again.
-  store_relaxed(page->start_limit, kStartLimits.of_class[page->size_class]);
+  page_open_fast_path(page);
   // acquire: pairs with the release in page_free_remote(); the blocks' last writes come before their next use
   uint64_t words = page->remote_summary.exchange(0, std::memory_order_acq_rel) & whole_summary(*page);
   uint32_t freed = 0;

@@ -48,12 +48,14 @@ struct alignas(kCacheLineBytes) PageHeader {
   std::atomic<uint64_t>* remote_bits;  // 1 = freed by another thread, not yet drained
   char* start;                         // address of the page: of block 0, or of the run
   uint32_t block_bytes;                // kBucket: of a block; kRun: kRunBlock; 0 while the page takes up its kind
-  uint32_t start_limit;                // start_limit_of(), or 0 while remote frees await the drain (arena.h)
-  uint32_t run_pages;                  // kBucket, kRun, kFree: length; at the last page of a free run as well
-  uint32_t distance;                   // kFollow: pages back to the head
-  uint16_t capacity;                   // blocks; capacity x block_bytes <= run_pages x kPageBytes
+  uint32_t start_limit;  // start_limit_of(), or 0 while remote frees await the drain (arena.h) or blocks are held
+                         // (block_hold.h)
+  uint32_t run_pages;    // kBucket, kRun, kFree: length; at the last page of a free run as well
+  uint32_t distance;     // kFollow: pages back to the head
+  uint16_t capacity;     // blocks; capacity x block_bytes <= run_pages x kPageBytes
   uint8_t size_class;
   PageKind kind;
+  uint32_t held_blocks;  // kBucket: blocks that block_hold.h knows
 
   // Line 2: what the owner counts. used == countdown + notify_at == capacity - popcount(free bits), where `used` is the
   // number of blocks handed out; remote frees count until they are drained.

@@ -2,6 +2,7 @@
 
 #include <pthread.h>
 
+#include "block_hold.h"
 #include "made_arena.h"
 #include "mapping_table.h"
 #include "range_table.h"
@@ -41,9 +42,11 @@ void locks_take() {
   run_list.lock().take();
   mapping_table.lock().take();
   range_table.lock().take();
+  holds_lock().take();
 }
 
 void locks_give() {
+  holds_lock().give();
   range_table.lock().give();
   mapping_table.lock().give();
   run_list.lock().give();
@@ -53,7 +56,8 @@ void locks_give() {
 
 // The child has one thread: nobody sleeps on a lock, and the other threads' arenas stay as they were caught.
 void fork_in_child() {
-  for (Lock* lock : {&range_table.lock(), &mapping_table.lock(), &run_list.lock(), &late_lock, &hooks_lock})
+  for (Lock* lock :
+       {&holds_lock(), &range_table.lock(), &mapping_table.lock(), &run_list.lock(), &late_lock, &hooks_lock})
     lock->reset();
   arenas_orphan(arena_now(), late_arena);
   made_arenas_fork(arena_now());

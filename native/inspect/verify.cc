@@ -1,5 +1,6 @@
 #include "verify.h"
 
+#include "../core/block_hold.h"
 #include "../core/made_arena.h"
 #include "../core/mapping_table.h"
 #include "../core/range_table.h"
@@ -287,6 +288,30 @@ void check_mappings(Finding& finding) {
   finding.expect(total == mapping_table.total_bytes(), "total_bytes == sum of mappings", &mapping_table);
 }
 
+// Held blocks are in use, and their pages know how many they have and keep the fast path of free closed.
+void check_holds(Finding& finding) {
+  const AddressTable<BlockHold>& holds = held_blocks();
+  for (size_t i = 0, of_page = 1; i < holds.count() && finding.is_clean(); i++, of_page++) {
+    const BlockHold& held = holds[i];
+    const Region* region = region_of(held.address);
+    if (!finding.expect(region != nullptr && held.holds > 0, "a held block is in a bucket page", held.address)) return;
+    const PageHeader* page = region->header_of(held.address);
+    if (page->kind == PageKind::kFollow) page -= page->distance;
+    if (!finding.expect(is_live_page(*page, PageKind::kBucket), "a held block is in a bucket page", held.address))
+      return;
+    auto index = static_cast<uint32_t>(static_cast<size_t>(held.address - page->start) / held.bytes);
+    finding.expect(!bitmap_test(page->free_bits, index), "a held block is in use", held.address);
+    const char* end = page->start + page->run_pages * kPageBytes;
+    bool is_last = i + 1 == holds.count() || holds[i + 1].address >= end;
+    if (!is_last) continue;
+    finding.expect(load_relaxed(page->held_blocks) == of_page, "held_blocks == holds in the page", page);
+    const Arena* owner = owner_of(*page);
+    if (owner != nullptr && stands_still(owner))
+      finding.expect(load_relaxed(page->start_limit) == 0, "start_limit == 0 where blocks are held", page);
+    of_page = 0;
+  }
+}
+
 // The parts of a range, from index *part on, tile it.
 void check_parts(Finding& finding, const Range& range, size_t* part) {
   const AddressTable<RangePart>& parts = range_table.parts();
@@ -333,6 +358,7 @@ Verdict verify() {
     check_arena(finding, arena);
   check_mappings(finding);
   check_ranges(finding);
+  check_holds(finding);
   return finding.verdict();
 }
 

@@ -1,6 +1,7 @@
 #include "walk.h"
 
 #include "../core/arena.h"
+#include "../core/block_hold.h"
 #include "../core/mapping_table.h"
 #include "../core/range_table.h"
 
@@ -11,9 +12,11 @@ HeapLock::HeapLock() {
   run_list.lock().take();
   mapping_table.lock().take();
   range_table.lock().take();
+  holds_lock().take();
 }
 
 HeapLock::~HeapLock() {
+  holds_lock().give();
   range_table.lock().give();
   mapping_table.lock().give();
   run_list.lock().give();
