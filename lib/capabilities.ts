@@ -8,9 +8,13 @@ export interface Capabilities {
    * the environment variable PAGERUN_EXTERNAL_VIEWS is 0, which makes pagerun behave as in such a runtime.
    */
   readonly externalViews: boolean;
+  /** True when `shared` works: where the runtime can make SharedArrayBuffers over memory that is not its own. */
+  readonly sharedViews: boolean;
   /** True when libpagerun.so is preloaded, so that JavaScript and the process's own malloc share one heap. */
   readonly preloaded: boolean;
 }
+
+const externalViews = binding.hasExternalBuffers && process.env.PAGERUN_EXTERNAL_VIEWS !== "0";
 
 /**
  * What works in this process.
@@ -26,6 +30,7 @@ export interface Capabilities {
  * ```
  */
 export const capabilities: Capabilities = Object.freeze({
-  externalViews: binding.hasExternalBuffers && process.env.PAGERUN_EXTERNAL_VIEWS !== "0",
+  externalViews,
+  sharedViews: externalViews && binding.hasSharedBuffers,
   preloaded: binding.isPreloaded,
 });

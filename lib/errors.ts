@@ -85,6 +85,12 @@ export interface PagerunFailures {
     /** Name of the system's error, such as EINVAL. */
     readonly reason: string;
   };
+  /** The runtime has no SharedArrayBuffers over memory that is not its own. See capabilities.sharedViews. */
+  ERR_SHARED_VIEWS_UNSUPPORTED: {
+    readonly call: string;
+    readonly ptr: bigint;
+    readonly length: number;
+  };
   /** The runtime has no ArrayBuffers over memory that is not its own. Use copyIn and copyOut. */
   ERR_EXTERNAL_VIEWS_UNSUPPORTED: {
     readonly call: string;
@@ -246,6 +252,11 @@ export function lockLimit(call: string, size: number | bigint, limit: number): P
 export function systemRefused(call: string, ptr: bigint, length: number, reason: string): PagerunError {
   const message = `Expected the system to do ${call} for ${length} bytes at ${describePointer(ptr)} but it said ${reason}`;
   return error("ERR_SYSTEM_REFUSED", message, { call, ptr, length, reason });
+}
+
+export function sharedViewsUnsupported(call: string, ptr: bigint, length: number): PagerunError {
+  const message = `Expected a runtime with external SharedArrayBuffers for ${call}, which this one has not`;
+  return error("ERR_SHARED_VIEWS_UNSUPPORTED", message, { call, ptr, length });
 }
 
 export function externalViewsUnsupported(call: string, ptr: bigint, length: number): PagerunError {

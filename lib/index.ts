@@ -63,6 +63,7 @@ export {
   setUint32,
   setUint64,
 } from "./setters.js";
+export { shared } from "./shared.js";
 export { type TextbookBlock, TextbookHeap, type TextbookHeapOptions, type TextbookPage } from "./textbook.js";
 export { type UncheckedAccess, unchecked } from "./unchecked.js";
 export { copyIn, copyOut, view } from "./view.js";

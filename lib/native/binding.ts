@@ -84,6 +84,7 @@ export interface Binding {
   readonly rangeStatus: Readonly<
     Record<"outOfMemory" | "lockLimit" | "outOfBounds" | "inUse" | "refused", RangeStatusNumber>
   >;
+  readonly holdStatus: { readonly noBlock: number; readonly outOfMemory: number; readonly madeArena: number };
   /** True when the core of a preloaded libpagerun.so is used. */
   readonly isPreloaded: boolean;
   readonly hasExternalBuffers: boolean;
@@ -201,6 +202,13 @@ export interface Binding {
   uncheckedStringBytes(): true | undefined;
   /** Out: the address of the bytes. */
   rawPointer(bytes: Uint8Array): void;
+
+  readonly hasSharedBuffers: boolean;
+  /**
+   * In: a pointer, bytes (not 0). Returns a SharedArrayBuffer over these, null where the runtime refuses it, or the number
+   * of the reason why the memory is not held.
+   */
+  sharedBuffer(): SharedArrayBuffer | null | number;
 
   /** Undefined when every invariant holds. */
   verify(): { invariant: string; address: bigint } | undefined;

@@ -27,11 +27,20 @@ Napi::Object range_status_numbers(Napi::Env env) {
   return numbers;
 }
 
+Napi::Object hold_status_numbers(Napi::Env env) {
+  Napi::Object numbers = Napi::Object::New(env);
+  numbers.Set("noBlock", static_cast<double>(HoldStatus::kNoBlock));
+  numbers.Set("outOfMemory", static_cast<double>(HoldStatus::kOutOfMemory));
+  numbers.Set("madeArena", static_cast<double>(HoldStatus::kMadeArena));
+  return numbers;
+}
+
 Napi::Object load(Napi::Env env, Napi::Object exports) {
   auto* environment = new Environment(env);
   env.SetInstanceData(environment);  // deleted when the environment ends
   exports.Set("mailbox", environment->mailbox_buffer.Value());
   exports.Set("misuse", misuse_numbers(env));
+  exports.Set("holdStatus", hold_status_numbers(env));
   exports.Set("rangeStatus", range_status_numbers(env));
   exports.Set("isPreloaded", core() != core_api_own());
   define_heap_calls(exports, environment);
@@ -41,6 +50,7 @@ Napi::Object load(Napi::Env env, Napi::Object exports) {
   define_range_calls(exports, environment);
   define_access_calls(exports, environment);
   define_move_calls(exports, environment);
+  define_shared_calls(exports, environment);
   define_report_calls(exports);
   define_fault_calls(exports);
   define_textbook_calls(exports, environment);

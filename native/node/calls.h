@@ -29,6 +29,9 @@ void define_access_calls(Napi::Object exports, Environment* environment);
 /// moveBytes, fillBytes, compareBytes, the same for memory that is not checked, and rawPointer.
 void define_move_calls(Napi::Object exports, Environment* environment);
 
+/// sharedBuffer, and whether the runtime has it.
+void define_shared_calls(Napi::Object exports, Environment* environment);
+
 /// verify, memoryTotals, snapshot.
 void define_report_calls(Napi::Object exports);
 

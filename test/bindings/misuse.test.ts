@@ -10,6 +10,7 @@ import {
   PagerunError,
   realloc,
   residentPages,
+  shared,
   usableSize,
   view,
 } from "pagerun";
@@ -49,6 +50,7 @@ const sizeCalls: { call: string; argument: string; with: (size: never) => unknow
   { call: "alignedAlloc(alignment, 16)", argument: "alignment", with: (alignment) => alignedAlloc(alignment, 16) },
   { call: "view(ptr, length)", argument: "length", with: (length) => view(block, length) },
   { call: "copyOut(ptr, length)", argument: "length", with: (length) => copyOut(block, length) },
+  { call: "shared(ptr, length)", argument: "length", with: (length) => shared(block, length) },
   { call: "residentPages(ptr, length)", argument: "length", with: (length) => residentPages(block, length) },
 ];
 
@@ -62,6 +64,7 @@ const pointerCalls: { call: string; with: (ptr: never) => unknown }[] = [
   { call: "view(ptr, 0)", with: (ptr) => view(ptr, 0) },
   { call: "copyIn(ptr, bytes)", with: (ptr) => copyIn(ptr, new Uint8Array(8)) },
   { call: "copyOut(ptr, 8)", with: (ptr) => copyOut(ptr, 8) },
+  { call: "shared(ptr, 8)", with: (ptr) => shared(ptr, 8) },
   { call: "residentPages(ptr, 8)", with: (ptr) => residentPages(ptr, 8) },
 ];
 

@@ -116,5 +116,9 @@ test("capabilities cannot be changed by a program", async () => {
   const { capabilities } = await import("pagerun");
   expect(Object.isFrozen(capabilities)).toBe(true);
   const isPreloaded = mappedRanges().some(({ name }) => name.endsWith("/libpagerun.so"));
-  expect(capabilities).toEqual({ externalViews: true, preloaded: isPreloaded });
+  expect(capabilities).toEqual({
+    externalViews: true,
+    sharedViews: expect.any(Boolean),
+    preloaded: isPreloaded,
+  });
 });

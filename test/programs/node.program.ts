@@ -21,7 +21,8 @@ const versions = [20, 22, 24, 26].map((version) => ({
 }));
 
 /** A part of this project's own tests: on the addon, and on files. */
-const ownTests = ["test/bindings/heap.test.ts", "test/bindings/misuse.test.ts", "test/structure/words.test.ts"];
+const ownTests = ["heap", "misuse", "pages", "shared"].map((name) => `test/bindings/${name}.test.ts`);
+ownTests.push("test/structure/words.test.ts");
 
 interface Report {
   testResults: { assertionResults: { status: string; fullName: string }[] }[];

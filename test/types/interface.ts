@@ -136,6 +136,7 @@ same<
   | "ERR_PAGES_IN_USE"
   | "ERR_LOCK_LIMIT"
   | "ERR_SYSTEM_REFUSED"
+  | "ERR_SHARED_VIEWS_UNSUPPORTED"
   | "ERR_EXTERNAL_VIEWS_UNSUPPORTED"
 >(true);
 
@@ -179,6 +180,7 @@ function tell(error: unknown): string {
       same<typeof error.ptr, bigint>(true);
       same<typeof error.length, number>(true);
       return error.call;
+    case "ERR_SHARED_VIEWS_UNSUPPORTED":
     case "ERR_EXTERNAL_VIEWS_UNSUPPORTED":
       return text;
   }
