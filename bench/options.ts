@@ -16,6 +16,7 @@ export const kScriptNames = [
   "buffer-unsafe-slow",
   "uint8array",
   "thi-malloc",
+  "dataview",
 ] as const;
 export type ScriptName = (typeof kScriptNames)[number];
 

@@ -4,6 +4,7 @@ import { execFileSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { calibrateWork, roundToPowerOfTwo } from "./calibrate.js";
 import { type PreloadContender, preloadEnvironment } from "./contenders.js";
+import { kAccessWorkloads } from "./js/access.js";
 import { kRemoteFree } from "./js/remote-free.js";
 import { canDo, kScriptWorkloads } from "./js/workloads.js";
 import { type ScriptName, UsageError } from "./options.js";
@@ -203,7 +204,7 @@ function scriptJob(workload: string, contender: ScriptName, kind: TrialKind, ste
 /** The js suite: every workload with every contender that can do it. */
 export function planScripts(names: readonly ScriptName[], quick: boolean, selection: Selection): Plan {
   const plan: Plan = { jobs: [], workloads: [] };
-  const workloads = [...kScriptWorkloads, kRemoteFree].filter(({ name }) => selection.has(name));
+  const workloads = [...kScriptWorkloads, ...kAccessWorkloads, kRemoteFree].filter(({ name }) => selection.has(name));
   for (const { name, question, needs, steps, hasLatency } of workloads) {
     plan.workloads.push({ suite: "js", name, question });
     const able = names.filter((contender) => canDo(needs, contender));

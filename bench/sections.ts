@@ -49,7 +49,7 @@ const kSectionKinds: readonly SectionKind[] = [
 const kSectionBaselines: Record<string, string> = { [kLibc]: "libc", [kNapi]: "napi-libc" };
 
 /** Where the first of these did not run a workload, the next one is what its ratios are to. */
-const kBaselines = ["libc", "napi-libc", "buffer-unsafe-slow", "koffi"] as const;
+const kBaselines = ["libc", "napi-libc", "buffer-unsafe-slow", "koffi", "dataview"] as const;
 const kOrder: readonly string[] = [
   ...new Set(["libc", ...kTextbookNames, ...kPreloadNames, "napi-libc", ...kScriptNames]),
 ];

@@ -5,6 +5,14 @@ import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
 import { kScriptNames, type ScriptName } from "../options.js";
 
+/** Single values in memory, by the pointer to a block and an offset. */
+export interface Accessors {
+  getInt32(pointer: bigint, offset: number): number;
+  setInt32(pointer: bigint, offset: number, value: number): void;
+  getFloat64(pointer: bigint, offset: number): number;
+  getUint8(pointer: bigint, offset: number): number;
+}
+
 /** Memory that is asked for and given back by hand. A pointer is what the contender says it is: bigint, or number. */
 export interface ManualContender<Pointer = bigint | number> {
   kind: "manual";
@@ -13,6 +21,9 @@ export interface ManualContender<Pointer = bigint | number> {
   calloc?(size: number): Pointer;
   realloc?(pointer: Pointer, size: number): Pointer;
   view?(pointer: Pointer, size: number): Uint8Array;
+  accessors?: Accessors;
+  /** A block, as a DataView. */
+  memory?(size: number): DataView;
 }
 
 /** Memory that comes as a view and goes when the garbage collector finds it unreachable. */
@@ -25,19 +36,20 @@ export type ScriptContender = ManualContender | CollectedContender;
 
 /**
  * What a contender can do. "collected" memory goes with the garbage collector and not by a call, "zeroed" memory of that
- * kind is promised to be zero, and "remote" pointers can be freed by another worker thread.
+ * kind is promised to be zero, "remote" pointers can be freed by another worker thread, and "access" is to single values.
  */
-export type Ability = "malloc" | "calloc" | "realloc" | "view" | "remote" | "collected" | "zeroed";
+export type Ability = "malloc" | "calloc" | "realloc" | "view" | "remote" | "access" | "collected" | "zeroed";
 
 /** Known without loading anything, so that a comparison can be planned first. */
 export const kAbilities: Record<ScriptName, readonly Ability[]> = {
-  pagerun: ["malloc", "calloc", "realloc", "view", "remote"],
+  pagerun: ["malloc", "calloc", "realloc", "view", "remote", "access"],
   "napi-libc": ["malloc", "calloc", "realloc", "remote"],
   koffi: ["malloc", "calloc", "view", "remote"],
   "buffer-unsafe": ["collected"],
   "buffer-unsafe-slow": ["collected"],
   uint8array: ["collected", "zeroed"],
   "thi-malloc": ["malloc", "calloc", "realloc", "view"],
+  dataview: ["access"],
 };
 
 /** What the addon exports beside the allocator: libc's own functions through the plainest N-API call there is. */
@@ -53,7 +65,7 @@ const kRoot = fileURLToPath(new URL("../../../", import.meta.url));
 const kPoolBytes = 64 * 2 ** 20;
 
 async function loadPagerun(): Promise<ScriptContender> {
-  const { malloc, calloc, realloc, free, view } = await import("pagerun");
+  const { malloc, calloc, realloc, free, view, getInt32, setInt32, getFloat64, getUint8 } = await import("pagerun");
   return {
     kind: "manual",
     malloc,
@@ -61,7 +73,18 @@ async function loadPagerun(): Promise<ScriptContender> {
     calloc: (size: number) => calloc(1, size),
     realloc,
     view,
+    accessors: { getInt32, setInt32, getFloat64, getUint8 },
   } as ScriptContender;
+}
+
+/** A DataView over a block of pagerun: the memory that the accessors reach, without their checks. */
+async function loadDataView(): Promise<ScriptContender> {
+  const { malloc, free, view } = await import("pagerun");
+  const memory = (size: number): DataView => {
+    const { buffer, byteOffset } = view(malloc(size), size);
+    return new DataView(buffer, byteOffset, size);
+  };
+  return { kind: "manual", malloc, free, memory } as ScriptContender;
 }
 
 function loadNapiLibc(): ScriptContender {
@@ -110,6 +133,7 @@ const kLoaders: Record<ScriptName, () => ScriptContender | Promise<ScriptContend
   "buffer-unsafe-slow": () => ({ kind: "collected", allocate: Buffer.allocUnsafeSlow }),
   uint8array: () => ({ kind: "collected", allocate: (size) => new Uint8Array(size) }),
   "thi-malloc": loadThiMalloc,
+  dataview: loadDataView,
 };
 
 /** Loads a contender into this process. Rejects when its package or the addon is not there. */
@@ -126,7 +150,7 @@ export const kPackages: Partial<Record<ScriptName, string>> = { koffi: "koffi", 
 
 /** Version of a contender's package, of Node or of this project; undefined when the package is not installed. */
 export function scriptVersion(name: ScriptName): string | undefined {
-  if (kAbilities[name].includes("collected")) return `Node ${process.version}`;
+  if (kAbilities[name].includes("collected") || name === "dataview") return `Node ${process.version}`;
   const folder = kPackages[name];
   const manifest = folder === undefined ? `${kRoot}package.json` : `${kRoot}node_modules/${folder}/package.json`;
   if (!existsSync(manifest)) return undefined;

@@ -3,6 +3,7 @@
 import { parseArgs } from "node:util";
 import type { ScriptName } from "../options.js";
 import type { TrialReport } from "../rows.js";
+import { kAccessWorkloads } from "./access.js";
 import { isScriptName, loadScriptContender } from "./contenders.js";
 import { measureLatencies, measureRest, measureTime, readResidentBytes } from "./measure.js";
 import { kRemoteFree, measureRemoteFree } from "./remote-free.js";
@@ -33,7 +34,7 @@ async function run(workloadName: string, name: string, steps: number, latency: b
   if (workloadName === kRemoteFree.name) {
     return timeReport(workloadName, await measureRemoteFree(name, steps), steps);
   }
-  const workload = kScriptWorkloads.find((candidate) => candidate.name === workloadName);
+  const workload = [...kScriptWorkloads, ...kAccessWorkloads].find((candidate) => candidate.name === workloadName);
   if (!workload) throw new Error(`no workload ${workloadName}`);
   return latency ? runLatency(workload, name, steps) : runTime(workload, name, steps);
 }
