@@ -14,6 +14,27 @@ export {
   toString,
 } from "./exchange.js";
 export {
+  array,
+  bool,
+  type CStringType,
+  chars,
+  cString,
+  type FieldType,
+  type FixedArray,
+  f32,
+  f64,
+  i8,
+  i16,
+  i32,
+  i64,
+  pointer,
+  u8,
+  u16,
+  u32,
+  u64,
+  usize,
+} from "./field-types.js";
+export {
   getFloat32,
   getFloat64,
   getInt8,
@@ -64,6 +85,16 @@ export {
   setUint64,
 } from "./setters.js";
 export { shared } from "./shared.js";
+export {
+  addressOf,
+  type Fields,
+  type StructInput,
+  type StructOptions,
+  type StructType,
+  type StructValue,
+  struct,
+  union,
+} from "./struct.js";
 export { type TextbookBlock, TextbookHeap, type TextbookHeapOptions, type TextbookPage } from "./textbook.js";
 export { type UncheckedAccess, unchecked } from "./unchecked.js";
 export { copyIn, copyOut, view } from "./view.js";

@@ -30,7 +30,7 @@ async function loadedOver(differences: Partial<Native["binding"]>): Promise<Pack
     const original = await importOriginal<Native>();
     return { ...original, binding: { ...original.binding, ...differences } };
   });
-  return import("../../lib/index.js");
+  return import("../../lib/index.js") as unknown as Promise<Package>;
 }
 
 function expectCopiesOnly({ capabilities, view, malloc, free, copyIn, copyOut, realloc, usableSize }: Package): void {

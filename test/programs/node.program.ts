@@ -21,7 +21,7 @@ const versions = [20, 22, 24, 26].map((version) => ({
 }));
 
 /** A part of this project's own tests: on the addon, and on files. */
-const ownTests = ["heap", "misuse", "pages", "shared"].map((name) => `test/bindings/${name}.test.ts`);
+const ownTests = ["heap", "misuse", "pages", "shared", "struct"].map((name) => `test/bindings/${name}.test.ts`);
 ownTests.push("test/structure/words.test.ts");
 
 interface Report {

@@ -2,17 +2,24 @@
 // A line below `@ts-expect-error` must be an error; the compiler says so where it is none.
 import {
   type AllocOptions,
+  addressOf,
   type alignedAlloc,
   alloc,
+  array,
   Block,
   type Capabilities,
   type calloc,
   capabilities,
+  chars,
   copyIn,
   copyOut,
+  cString,
   free,
+  i32,
+  i64,
   type MemoryStats,
   malloc,
+  mapPages,
   type memoryStats,
   PagerunError,
   type PagerunErrorCode,
@@ -20,7 +27,9 @@ import {
   realloc,
   type Snapshot,
   type setLeakWarnings,
+  type shared,
   snapshot,
+  struct,
   type usableSize,
   type Verdict,
   verify,
@@ -56,6 +65,35 @@ copyIn(malloc(8), new Float64Array(1));
 copyIn(malloc(8), new DataView(new ArrayBuffer(8)));
 copyIn(malloc(8), new SharedArrayBuffer(8));
 copyIn(malloc(8), Buffer.from(copy));
+
+// Structures: each field has the type of its value; text behind a pointer is only read.
+const Hat = struct({ size: i32, price: i64, tags: array(chars(4), 2), owner: struct({ name: cString }) });
+const hat = Hat.at(malloc(Hat.size));
+same<typeof hat.size, number>(true);
+same<typeof hat.price, bigint>(true);
+same<typeof hat.owner.name, string | null>(true);
+same<ReturnType<typeof hat.tags.get>, string>(true);
+hat.size = 60;
+Hat.assign(hat, { size: 1, tags: ["a", "b"], owner: { name: 16n } });
+Hat.alloc({ price: 5n });
+same<ReturnType<typeof addressOf>, bigint>(true);
+addressOf(hat, "price");
+// @ts-expect-error
+hat.size = "60";
+// @ts-expect-error
+hat.owner.name = "text";
+// @ts-expect-error
+Hat.assign(hat, { sise: 1 });
+// @ts-expect-error
+Hat.offsetOf("sise");
+// @ts-expect-error
+addressOf(hat, "sise");
+// @ts-expect-error
+struct({ size: 4 });
+same<ReturnType<typeof mapPages>, bigint>(true);
+// @ts-expect-error
+mapPages(1, { protection: "write" });
+same<ReturnType<typeof shared>, SharedArrayBuffer>(true);
 
 // Pointers are bigint, sizes are not strings, and nothing may be left out.
 // @ts-expect-error
