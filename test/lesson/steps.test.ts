@@ -1,7 +1,14 @@
 // What each step of the lesson shows, with the numbers of the notes, and that no step leaves anything behind.
 import { memoryStats, TextbookHeap, verify } from "pagerun";
 import { describe, expect, test } from "vitest";
-import type { BarsPicture, BlocksPicture, MapPicture, Piece, TablePicture } from "../../lib/lesson/picture.js";
+import type {
+  BarsPicture,
+  BlocksPicture,
+  DumpPicture,
+  MapPicture,
+  Piece,
+  TablePicture,
+} from "../../lib/lesson/picture.js";
 import {
   answerFromLongBlock,
   answerHeartbeat,
@@ -126,7 +133,7 @@ describe("the free list", () => {
   });
 
   test("free leaves the size where it was and writes next behind it, over what the user wrote", () => {
-    const [before, after] = picturesOf(run("free"), "dump") as [{ bytes: Uint8Array }, { bytes: Uint8Array }];
+    const [before, after] = picturesOf(run("free"), "dump") as [DumpPicture, DumpPicture];
     expect(after.bytes.slice(0, 4)).toEqual(before.bytes.slice(0, 4));
     expect(after.bytes.slice(4, 8)).not.toEqual(before.bytes.slice(4, 8));
     expect(after.bytes.slice(8)).toEqual(before.bytes.slice(8));
