@@ -91,6 +91,13 @@ describe("the packed package", () => {
     expect(status).toBe(0);
   });
 
+  test("has the command pagerun, which runs where the package is installed", () => {
+    const { bin } = JSON.parse(execute("cat", [join(installed, "package.json")]));
+    const output = execute(process.execPath, [join(installed, bin.pagerun), "lesson"]);
+    expect(output).toContain("malloc(5000), byte by byte");
+    expect(output).toContain("size 5000");
+  });
+
   test("can be configured for a build without the bench", () => {
     const program = join(root, "node_modules/node-gyp/bin/node-gyp.js");
     const { status, stderr } = spawnSync(process.execPath, [program, "configure"], {

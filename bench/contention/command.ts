@@ -17,9 +17,13 @@ import { type ContentionRow, rowsOf, type Sample, sampleFrom } from "./rows.js";
 
 const kTrialLimitMs = 60_000;
 
+const kExitFailure = 1;
+const kExitInterrupted = 130;
+
 /** Runs trials until there are enough, the time is over, or stop() is called. */
 class Contention {
   readonly samples = new Map<string, Sample[]>();
+  readonly failures: string[] = [];
   #isStopped = false;
 
   constructor(
@@ -44,11 +48,20 @@ class Contention {
       if (elapsed > maxSeconds) break;
       const point = pointOfTrial(this.points, done);
       progress.step({ done, total, elapsed, limit: maxSeconds, text: keyOf(point) });
-      const sample = await this.#trial(point);
-      const key = keyOf(point);
-      this.samples.set(key, [...(this.samples.get(key) ?? []), sample]);
+      await this.#add(point);
     }
     progress.end();
+  }
+
+  /** One sample more; a trial that fails is told at the end, and the others go on. */
+  async #add(point: Point): Promise<void> {
+    const key = keyOf(point);
+    try {
+      const sample = await this.#trial(point);
+      this.samples.set(key, [...(this.samples.get(key) ?? []), sample]);
+    } catch (error) {
+      if (!this.#isStopped) this.failures.push((error as Error).message);
+    }
   }
 
   #trial({ threads, arenas, choice, lock }: Point): Promise<Sample> {
@@ -120,6 +133,7 @@ function conclude(contention: Contention, out: string, startedAt: number): void 
   const shown = options.json === "-" ? process.stderr : process.stdout;
   const seconds = (performance.now() - startedAt) / 1000;
   shown.write(`${formatTables(rows)}\n\nmedians of at most ${trials} trials of ${options.milliseconds} ms\n`);
+  for (const failure of new Set(contention.failures)) shown.write(`FAILED ${failure}\n`);
   shown.write(
     `report: ${paths.page}   curves: ${paths.curves}   rows: ${paths.rows}   ${formatClock(seconds)} in all\n`,
   );
@@ -146,5 +160,6 @@ export async function contentionCommand(args: readonly string[], root: string, b
   process.on("SIGINT", stop).on("SIGTERM", stop);
   await contention.run(progress, startedAt);
   conclude(contention, resolve(options.out ?? join(root, "bench", "out")), startedAt);
-  return contention.isStopped ? 130 : 0;
+  if (contention.isStopped) return kExitInterrupted;
+  return contention.failures.length > 0 ? kExitFailure : 0;
 }

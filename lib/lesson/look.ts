@@ -92,7 +92,7 @@ figcaption { font-weight: 650; margin-bottom: 4px; }
 figure details { margin-top: 10px; font-size: 14.5px; }
 summary { cursor: pointer; color: var(--link); }
 svg { display: block; width: 100%; height: auto; }
-svg.bits { max-width: 560px; }
+svg.bits { max-width: 720px; }
 svg .grid { stroke: var(--card); stroke-width: 0.7; fill: none; }
 svg rect.clear { fill: none; stroke: var(--quiet); }
 .legend { list-style: none; display: flex; flex-wrap: wrap; gap: 4px 18px; padding: 0; margin: 10px 0 0; font-size: 14px; }
@@ -142,6 +142,7 @@ input, select { font: inherit; font-size: 16px; color: inherit; background: var(
   nav { order: 1; border-top: 1px solid var(--line); padding-top: 18px; }
   main h2 { font-size: 23px; }
   figure { padding: 12px 11px; }
+  .steps .next { order: -1; flex-basis: 100%; text-align: center; }
   pre { font-size: 12px; }
   .dump { font-size: 11px; }
   .dump .at { min-width: 46px; padding-right: 6px; }

@@ -38,6 +38,8 @@ const wideRowBytes = 128;
 const leastWideBytes = 4096;
 const bitPixels = 14;
 const bitsInRow = 32;
+const bitsInLongRow = 64;
+const mostBitsOfShortRows = 512;
 const dumpRowBytes = 16;
 const barsWidth = 300;
 const barHeight = 14;
@@ -114,14 +116,15 @@ function dumpMarkup(picture: DumpPicture): string {
 
 function bitsMarkup(picture: BitsPicture): string {
   const { bits } = picture;
-  const rows = Math.ceil(bits.length / bitsInRow);
+  const across = bits.length > mostBitsOfShortRows ? bitsInLongRow : bitsInRow;
+  const rows = Math.ceil(bits.length / across);
   const inset = 1;
   const marks = bits.map((bit, i) => {
-    const [x, y] = [(i % bitsInRow) * bitPixels + inset, Math.floor(i / bitsInRow) * bitPixels + inset];
+    const [x, y] = [(i % across) * bitPixels + inset, Math.floor(i / across) * bitPixels + inset];
     return `<rect class="${bit ? "user" : "clear"}" x="${x}" y="${y}" width="${bitPixels - 2 * inset}" height="${bitPixels - 2 * inset}" rx="2"/>`;
   });
-  const note = `<p class="quiet">${bitsInRow} bits a row, the one of block 0 first; filled is 1.</p>`;
-  return `${note}${svg(bitsInRow * bitPixels, rows * bitPixels, picture, marks.join(""))}`;
+  const note = `<p class="quiet">${across} bits a row, the one of block 0 first; filled is 1.</p>`;
+  return `${note}${svg(across * bitPixels, rows * bitPixels, picture, marks.join(""))}`;
 }
 
 function barsMarkup(picture: BarsPicture): string {

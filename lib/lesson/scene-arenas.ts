@@ -143,7 +143,7 @@ function origins(): Piece[] {
       fieldBytes: 4,
     }),
     text(
-      "Plan A costs a field in every block, and believes bytes that lie in the user's memory. Plan B costs a little arithmetic at each free and believes nothing.",
+      "Plan A costs a field in every block, and believes bytes that lie in the user's memory. Plan B costs a little arithmetic at each free, and asks nothing of the user's memory for it.",
     ),
   ];
 }

@@ -102,6 +102,9 @@ function corePieces(live: Set<bigint>): Piece[] {
         ["the last block's address minus the page's, divided by the size of a block", `${number}, without a rest`],
       ],
     },
+    text(
+      `The blocks have ${page.blockBytes} bytes for a request of ${wanted}: malloc promises addresses that 16 divides, which equal blocks can keep only when their size is a multiple of 16.`,
+    ),
     usedBits("Its used bitmap", page),
     code("ptrs.filter((_, i) => i % 2 === 0).forEach(free);   // every other one"),
     usedBits("Afterwards", pageHolding(last)),

@@ -146,7 +146,7 @@ export function leaksIn(answer: Uint8Array | string): number {
 
 function outcome(answer: Uint8Array | string): string {
   if (typeof answer === "string") return `refused: ${answer}`;
-  return `${answer.length} bytes, ${leaksIn(answer) > 0 ? "the secret among them" : "no secret"}`;
+  return `${answer.length} bytes, ${leaksIn(answer) > 0 ? "and the secret" : "no secret"}`;
 }
 
 interface Finding {

@@ -63,7 +63,7 @@ class Contest {
     end_threads(started);
     if (started == plan_.threads) add_up(result);
     arenas_.close();
-    return started == plan_.threads && result->operations > 0;
+    return started == plan_.threads && !has_failed_.load(std::memory_order_relaxed);
   }
 
   uint32_t start_threads() {
@@ -83,7 +83,10 @@ class Contest {
     const uint64_t from = nanoseconds_now();
     stage_.store(Stage::kRunning, std::memory_order_release);  // release: pairs with the wait in thread_main
     const timespec length = {plan_.milliseconds / 1000, static_cast<long>(plan_.milliseconds % 1000) * 1'000'000};
-    nanosleep(&length, nullptr);
+    // On a busy machine a short time may pass before any of the threads has run at all.
+    do {
+      nanosleep(&length, nullptr);
+    } while (!has_begun_.load(std::memory_order_relaxed));
     stage_.store(Stage::kOver, std::memory_order_relaxed);
     result->seconds = static_cast<double>(nanoseconds_now() - from) * 1e-9;
   }
@@ -120,9 +123,15 @@ class Contest {
       char*& block = own->blocks[next_random(own) % kBlocks];
       arenas_.deallocate(block);
       has_all = renew(own, &block);
-      operations++;
+      if (operations++ == 0) has_begun_.store(true, std::memory_order_relaxed);
     }
+    if (!has_all) fail();
     own->operations = operations;
+  }
+
+  void fail() {
+    has_failed_.store(true, std::memory_order_relaxed);
+    has_begun_.store(true, std::memory_order_relaxed);  // and has ended: nobody needs to wait for it
   }
 
   // A block of another size, of which the first and the last byte are written.
@@ -146,6 +155,8 @@ class Contest {
   BasicArenas<ArenaLock> arenas_;
   Contestant<ArenaLock>* contestants_ = nullptr;
   std::atomic<uint32_t> ready_{0};
+  std::atomic<bool> has_begun_{false};   // relaxed, as the next: only the value matters
+  std::atomic<bool> has_failed_{false};  // read after the threads have ended
   std::atomic<Stage> stage_{Stage::kWaiting};
 };
 

@@ -1,6 +1,6 @@
 // The command `pagerun lesson` as a reader types it: in a pipe, at a prompt, with wrong options; and the document made by it.
 import { spawnSync } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { readFileSync, realpathSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { Readable } from "node:stream";
 import { describe, expect, test } from "vitest";
@@ -44,6 +44,11 @@ describe("pagerun lesson in a pipe", () => {
 });
 
 describe("pagerun at the command line", () => {
+  test("npx finds it in a working copy without installing anything", () => {
+    expect(realpathSync(join(root, "node_modules/.bin/pagerun"))).toBe(join(root, "dist/esm/cli.js"));
+    expect(statSync(join(root, "dist/esm/cli.js")).mode & 0o111).toBe(0o111);
+  });
+
   test("without a subcommand, or with an unknown one, it lists them and exits with 2", () => {
     expect(pagerun()).toMatchObject({ status: 2, stdout: "", stderr: expect.stringContaining("pagerun lesson") });
     expect(pagerun("toString")).toMatchObject({
