@@ -139,19 +139,28 @@ describe("the answers", () => {
     expect(round(findings.locks)).toEqual({ mutex: 0.9, adaptive: 1, spin: 0.7, ticket: 0.1 });
   });
 
-  test("how long is waited for one lock", () => {
-    expect(findings.waits.map(({ waitedShare }) => waitedShare)).toEqual([0, 0.5, 0.75]);
+  test("how long is waited, by the number of arenas and by the rule", () => {
+    expect(findings.waits.map(({ shares }) => shares.map(({ share }) => share))).toEqual([
+      [0, 0, 0],
+      [0.5, 0, 0],
+      [0.75, 0.5, 0.5],
+    ]);
+    expect(findings.mostThreads).toBe(4);
+    expect(findings.waitsOfRules.map(({ choice, shares }) => [choice, shares.length])).toEqual(
+      kChoices.map((choice) => [choice, 3]),
+    );
   });
 
   test("the tables have them all", () => {
-    const [arenas, waits, choices, locks] = tablesOf(findings);
+    const [arenas, waits, rules, choices, locks] = tablesOf(findings);
     expect(arenas?.rows).toEqual([
       ["threads \\ arenas", "1", "2", "10"],
       ["1", "100%", "100%", "100%"],
       ["2", "50%", "100%", "100%"],
       ["4", "50%", "100%", "100%"],
     ]);
-    expect(waits?.rows.at(-1)).toEqual(["4", "50%", "75%"]);
+    expect(waits?.rows.at(-1)).toEqual(["4", "75%", "50%", "50%"]);
+    expect(rules?.rows).toContainEqual(["random", "75%", "50%", "50%"]);
     expect(choices?.rows).toContainEqual(["random", "50%"]);
     expect(locks?.rows).toContainEqual(["ticket", "10%"]);
   });

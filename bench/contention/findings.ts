@@ -20,8 +20,11 @@ export interface Findings {
   /** Geometric means over all numbers of threads and arenas above one. */
   choices: Share[];
   locks: Share[];
-  /** Time waited for one arena's lock, by number of threads. */
-  waits: { threads: number; waitedShare: number; refusedShare: number }[];
+  /** For each number of threads: the share of their time that they waited, by number of arenas. */
+  waits: { threads: number; shares: Share[] }[];
+  /** The same for each rule, with the most threads. */
+  waitsOfRules: { choice: Choice; shares: Share[] }[];
+  mostThreads: number;
 }
 
 const kChoice: Choice = "modulo";
@@ -45,10 +48,19 @@ function meanShares(names: readonly string[], points: readonly (readonly (number
   });
 }
 
+/** The share of the threads' time that is waited, for each number of arenas. */
+function waitsOf(figures: Figures, threads: number, choice: Choice): Share[] {
+  return figures.arenas.flatMap((arenas) => {
+    const point = figures.at(threads, arenas, choice, kLock);
+    return point ? [{ name: String(arenas), share: point.waitedShare }] : [];
+  });
+}
+
 export function findingsOf(rows: readonly ContentionRow[]): Findings {
   const figures = new Figures(rows);
   const speed = (...point: Parameters<Figures["at"]>) => figures.at(...point)?.operationsPerSecond;
   const several = { threads: figures.threads.filter((n) => n > 1), arenas: figures.arenas.filter((n) => n > 1) };
+  const mostThreads = figures.threads.at(-1) ?? 1;
   const pairs = several.threads.flatMap((threads) => several.arenas.map((arenas) => ({ threads, arenas })));
   return {
     choice: kChoice,
@@ -68,10 +80,9 @@ export function findingsOf(rows: readonly ContentionRow[]): Findings {
       kLocks,
       several.threads.map((threads) => kLocks.map((lock) => speed(threads, 1, kChoice, lock))),
     ),
-    waits: figures.threads.flatMap((threads) => {
-      const one = figures.at(threads, 1, kChoice, kLock);
-      return one ? [{ threads, waitedShare: one.waitedShare, refusedShare: one.refusedShare }] : [];
-    }),
+    waits: figures.threads.map((threads) => ({ threads, shares: waitsOf(figures, threads, kChoice) })),
+    waitsOfRules: kChoices.map((choice) => ({ choice, shares: waitsOf(figures, mostThreads, choice) })),
+    mostThreads,
   };
 }
 
@@ -90,31 +101,37 @@ function shareTable(title: string, what: string, shares: readonly Share[]): Text
   return { title, rows: [[what, "of the best"], ...rows] };
 }
 
-export function tablesOf(findings: Findings): TextTable[] {
-  const arenas = findings.arenas[0]?.shares.map(({ name }) => name) ?? [];
-  const counts = findings.arenas.map(({ threads, shares }) => [
-    String(threads),
-    ...arenas.map((name) => {
-      const found = shares.find((share) => share.name === name);
+/** A row for each of `all`, a column for each number of arenas. */
+function byArenas(
+  title: string,
+  corner: string,
+  all: readonly { name: string; shares: readonly Share[] }[],
+): TextTable {
+  const arenas = all[0]?.shares.map(({ name }) => name) ?? [];
+  const rows = all.map(({ name, shares }) => [
+    name,
+    ...arenas.map((count) => {
+      const found = shares.find((share) => share.name === count);
       return found ? percent(found.share) : "–";
     }),
   ]);
-  const waits = findings.waits.map((wait) => [
-    String(wait.threads),
-    percent(wait.refusedShare),
-    percent(wait.waitedShare),
-  ]);
+  return { title, rows: [[`${corner} \\ arenas`, ...arenas], ...rows] };
+}
+
+export function tablesOf(findings: Findings): TextTable[] {
+  const { choice, lock, mostThreads } = findings;
+  const named = (all: Findings["arenas"]) => all.map(({ threads, shares }) => ({ name: String(threads), shares }));
+  const how = `${choice}, ${lock} lock`;
   return [
-    {
-      title: `How many arenas? Throughput as a share of the best number's (${findings.choice}, ${findings.lock} lock)`,
-      rows: [["threads \\ arenas", ...arenas], ...counts],
-    },
-    {
-      title: `One arena: how often its lock was held by another thread, and the share of all threads' time waited for it (${findings.lock})`,
-      rows: [["threads", "found it held", "time waited"], ...waits],
-    },
+    byArenas(`How many arenas? Throughput as a share of the best number's (${how})`, "threads", named(findings.arenas)),
+    byArenas(`Time waited for locks, as a share of all threads' time (${how})`, "threads", named(findings.waits)),
+    byArenas(
+      `Which rule? Time waited with ${mostThreads} threads (${lock} lock)`,
+      "rule",
+      findings.waitsOfRules.map((rule) => ({ name: rule.choice, shares: rule.shares })),
+    ),
     shareTable(
-      `Which rule? Geometric mean over all points with several threads and arenas (${findings.lock} lock)`,
+      `Which rule? Throughput, geometric mean over all points with several threads and arenas (${lock} lock)`,
       "rule",
       findings.choices,
     ),
