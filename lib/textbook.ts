@@ -333,7 +333,10 @@ export class TextbookHeap {
   copyOut(address: bigint, length: number | bigint): Uint8Array {
     const size = sizeFrom(length, "length");
     checkPointer(address, "copyOut");
-    if (size > mostCopiedBytes) throw outOfBounds("copyOut", address, size, undefined);
+    numbers[0] = this.handle;
+    pointers[1] = address;
+    numbers[2] = size;
+    refuseCopy("copyOut", address, size, binding.textbookHas());
     const bytes = new Uint8Array(size);
     copyThrough(this.handle, "copyOut", address, bytes, binding.textbookCopyOut);
     return bytes;
@@ -367,9 +370,6 @@ interface BrokenHeap {
   readonly address: bigint;
 }
 
-/** More than any heap has. */
-const mostCopiedBytes = 2 ** 34;
-
 /** Makes a heap; its number. */
 function create(options: unknown): number {
   postOptions(options);
@@ -400,8 +400,12 @@ function copyThrough(
 ): void {
   numbers[0] = handle;
   pointers[1] = address;
-  const refusal = copy(bytes);
-  if (refusal === refusals.foreignPointer) throw outOfBounds(call, address, bytes.length, undefined);
+  refuseCopy(call, address, bytes.length, copy(bytes));
+}
+
+/** Throws the error for a copy that was refused. */
+function refuseCopy(call: string, address: bigint, length: number, refusal: number | undefined): void {
+  if (refusal === refusals.foreignPointer) throw outOfBounds(call, address, length, undefined);
   if (refusal !== undefined) throw heapDestroyed(call);
 }
 

@@ -234,6 +234,8 @@ export interface Binding {
   textbookFree(): number | undefined;
   /** In: a pointer. Out: the first byte of the block that holds it, or 0. */
   textbookLocate(): number | undefined;
+  /** In: an address, bytes: whether all of them are the heap's memory. */
+  textbookHas(): number | undefined;
   /** In: an address. */
   textbookCopyIn(bytes: Uint8Array): number | undefined;
   textbookCopyOut(bytes: Uint8Array): number | undefined;

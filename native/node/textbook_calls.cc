@@ -134,6 +134,15 @@ napi_value call_locate(napi_env env, napi_callback_info info) {
   return fault_value(env, fault);
 }
 
+// In: heap, an address, bytes. Returns as all, but kForeignPointer when not all bytes are the heap's.
+napi_value call_has(napi_env env, napi_callback_info info) {
+  MailboxWord* mailbox = environment_of(env, info)->mailbox;
+  HeldHeap heap(heap_number(mailbox[0]));
+  if (!heap) return refusal_value(env, kNoHeap);
+  bool has_all = heap->has(pointer_of(mailbox[1]), bytes_of(mailbox[2]));
+  return has_all ? nullptr : fault_value(env, Fault::kForeignPointer);
+}
+
 // The data of a Uint8Array; the internal fields say where, so that no property can lie.
 bool bytes_from(napi_env env, napi_value value, void** data, size_t* length) {
   napi_typedarray_type type = napi_float64_array;
@@ -256,6 +265,7 @@ void define_textbook_calls(Napi::Object exports, Environment* environment) {
   define_function(exports, "textbookRealloc", call_realloc, environment);
   define_function(exports, "textbookFree", call_free, environment);
   define_function(exports, "textbookLocate", call_locate, environment);
+  define_function(exports, "textbookHas", call_has, environment);
   define_function(exports, "textbookCopyIn", call_copy<true>, environment);
   define_function(exports, "textbookCopyOut", call_copy<false>, environment);
   define_function(exports, "textbookCheck", call_check, environment);

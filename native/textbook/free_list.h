@@ -83,7 +83,7 @@ class FreeList {
   }
 
   const Range& range() const { return range_; }
-  size_t header_bytes() const { return options_.field_bytes * (options_.has_id ? 2 : 1); }
+  size_t header_bytes() const { return options_.field_bytes * (options_.has_id ? size_t{2} : size_t{1}); }
   size_t node_bytes() const { return options_.field_bytes * size_t{2}; }
 
   /// The id in a live block's header.

@@ -121,6 +121,11 @@ Fault Heap::locate(const void* ptr, BlockRecord* found) {
   return is_pages() ? pages_.locate(ptr, found) : arenas_.locate(ptr, found);
 }
 
+bool Heap::has(const void* ptr, size_t bytes) {
+  HeapGuard guard(*this);
+  return owns(ptr, bytes);
+}
+
 bool Heap::copy_out(const void* from, void* to, size_t bytes) {
   HeapGuard guard(*this);
   if (!owns(from, bytes)) return false;

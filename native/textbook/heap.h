@@ -46,6 +46,8 @@ class Heap {
   Fault try_deallocate(void* ptr);
   Fault locate(const void* ptr, BlockRecord* found);
 
+  /// Whether all bytes are the heap's memory.
+  bool has(const void* ptr, size_t bytes);
   /// Copies bytes out of or into the heap's memory, block or not; false when not all of them are the heap's.
   bool copy_out(const void* from, void* to, size_t bytes);
   bool copy_in(void* to, const void* from, size_t bytes);

@@ -292,6 +292,7 @@ describe("arguments", () => {
         expect(codeOf(() => heap.realloc(ptr, size))).toBe("ERR_OUT_OF_MEMORY");
         expect(codeOf(() => heap.copyOut(ptr, size))).toBe("ERR_OUT_OF_BOUNDS");
       }
+      expect(codeOf(() => heap.copyOut(ptr, 2 ** 33))).toBe("ERR_OUT_OF_BOUNDS");
       heap.free(ptr);
     });
   });

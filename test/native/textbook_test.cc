@@ -345,7 +345,7 @@ TEST("bytes are copied within the heap's memory alone") {
     EXPECT(heap->copy_out(page, copy, 1));
     EXPECT(!heap->copy_out(page - 1, copy, 1));
     EXPECT(!heap->copy_out(page - 1, copy, 2));
-    EXPECT(!heap->copy_in(page + 4096 * 2 - 1, copy, 2));
+    EXPECT(!heap->copy_in(page + 2 * kOsPageBytes - 1, copy, 2));
     EXPECT(!heap->copy_out(text, copy, 1));
     EXPECT(!heap->copy_out(nullptr, copy, 1));
     EXPECT(!heap->copy_out(ptr, copy, SIZE_MAX));
