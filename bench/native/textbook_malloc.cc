@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <malloc.h>
 #include <pthread.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -94,6 +95,10 @@ void* with_errno(void* ptr) {
 }
 
 void* aligned(size_t alignment, size_t bytes) {
+  if (alignment > SIZE_MAX / 2 + 1) {
+    errno = EINVAL;  // there is no power of two above
+    return nullptr;
+  }
   size_t least = alignment < kMaxAlignBytes ? kMaxAlignBytes : power_of_two_at_least(alignment);
   return with_errno(heap().allocate_aligned(least, bytes));
 }
