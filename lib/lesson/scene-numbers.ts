@@ -2,15 +2,16 @@
 // Owns nothing between calls. Thread rule: any thread.
 import { readFileSync } from "node:fs";
 import { PagerunError } from "../errors.js";
+import { i32 } from "../field-types.js";
 import { mapPages, unmapPages } from "../pages.js";
-import { copyIn, copyOut } from "../view.js";
+import { addressOf, struct } from "../struct.js";
+import { copyOut } from "../view.js";
 import { addressText, code, type Piece, text } from "./picture.js";
 import type { Step } from "./step.js";
 
 const mappedBytes = 8192;
 const goatOffset = 700n;
-const goatBytes = 8;
-const colorOffset = 4;
+const fieldBytes = 4;
 
 /** The line of the kernel's own list of this process's memory that the address lies in. */
 export function mappingLine(address: bigint): string {
@@ -60,42 +61,46 @@ function numberPieces(base: bigint): Piece[] {
   ];
 }
 
+/** The four bytes at an address, read as a number without any type: what a field is in memory. */
+function numberAt(address: bigint): string {
+  return `${new DataView(copyOut(address, fieldBytes).buffer).getInt32(0, true)}`;
+}
+
 function goatPieces(base: bigint): Piece[] {
-  const goat = base + goatOffset;
-  const fields = new DataView(new ArrayBuffer(goatBytes));
-  fields.setInt32(0, 90, true);
-  fields.setInt32(colorOffset, 7, true);
-  copyIn(goat, fields);
-  const numberAt = (address: bigint) => `${new DataView(copyOut(address, 4).buffer).getInt32(0, true)}`;
+  const goatType = struct({ size: i32, colorCode: i32 });
+  const goat = goatType.at(base + goatOffset);
+  goat.size = 90;
+  goat.colorCode = 7;
+  const rows: [string, bigint][] = [
+    ["addressOf(goat)", addressOf(goat)],
+    [`addressOf(goat, "size")`, addressOf(goat, "size")],
+    [`addressOf(goat, "colorCode")`, addressOf(goat, "colorCode")],
+  ];
   return [
     text(
       "A struct is an agreement on what lies where. A goat has a size and a code for its colour, four bytes each; this one is put 700 bytes into the memory. Nothing is in front of its fields: the address of the goat is the address of its first field.",
     ),
     code(
-      "struct Goat { int32_t size; int32_t colorCode; };",
-      `struct Goat* goat = (struct Goat*)(base + ${goatOffset});`,
-      "goat->size = 90;",
-      "goat->colorCode = 7;",
+      "const Goat = struct({ size: i32, colorCode: i32 });",
+      `const goat = Goat.at(base + ${goatOffset}n);`,
+      "goat.size = 90;",
+      "goat.colorCode = 7;",
     ),
     {
       kind: "dump",
       title: "The bytes of the goat: two fields, each with its lowest byte first",
       offset: Number(goatOffset),
-      bytes: copyOut(goat, goatBytes),
+      bytes: copyOut(addressOf(goat), goatType.size),
       parts: [
-        { ink: "header", bytes: colorOffset, name: "size" },
-        { ink: "user", bytes: goatBytes - colorOffset, name: "colorCode" },
+        { ink: "header", bytes: goatType.offsetOf("colorCode"), name: "size" },
+        { ink: "user", bytes: goatType.size - goatType.offsetOf("colorCode"), name: "colorCode" },
       ],
     },
     {
       kind: "table",
       title: "Addresses of the goat",
       head: ["what", "address", "the four bytes there, as a number"],
-      rows: [
-        ["goat", addressText(goat), numberAt(goat)],
-        ["goat->size", addressText(goat), numberAt(goat)],
-        ["goat->colorCode", addressText(goat + BigInt(colorOffset)), numberAt(goat + BigInt(colorOffset))],
-      ],
+      rows: rows.map(([what, address]) => [what, addressText(address), numberAt(address)]),
     },
   ];
 }
