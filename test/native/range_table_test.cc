@@ -137,6 +137,7 @@ TEST("a range for huge OS pages starts at a multiple of their size and costs no 
 }
 
 TEST("a range that was locked is in memory at once") {
+  if (harness::kSanitized) return;  // sanitizers make mlock do nothing
   char* start = taken(4 * kUnit, {Protection::kReadWrite, false, true, false});
   uint8_t resident[4] = {};
   EXPECT_EQ(os::find_resident(start, sizeof(resident) * kUnit, resident), 0);
