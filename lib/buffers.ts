@@ -37,20 +37,39 @@ const collected = new FinalizationRegistry<number>((start) => {
   else if (buffers !== undefined) blockBuffers.set(start, buffers);
 });
 
-/** The stretch and buffer of the last view: the next one is likely to be there too. */
-let lastStretch = 0;
-let lastBuffer = new ArrayBuffer(0);
+const none = new ArrayBuffer(0);
+const windowBytes = 2 ** 32;
+const regionStart = Number(binding.tables?.regionStart ?? 0n);
+
+/** The buffers of the stretches that lib/buckets.ts serves, by number; one of length 0 where there is none yet. */
+export const nearBuffers: ArrayBuffer[] = new Array<ArrayBuffer>(windowBytes / stretchBytes).fill(none);
+
+/** The words of these stretches. */
+const nearWords: Float64Array[] = new Array<Float64Array>(windowBytes / stretchBytes).fill(new Float64Array(0));
+const halves = new Int32Array(binding.mailbox);
+const stretchShift = Math.log2(stretchBytes);
+const stretchMask = stretchBytes - 1;
+const wordShift = 3;
+
+/**
+ * Clears the first `bytes` of a block that lib/buckets.ts has taken, which word 0 of the mailbox points to; to the next
+ * multiple of 8, which such blocks have. False where that is left to the core: there is no view of the stretch yet.
+ */
+export function clearNear(bytes: number): boolean {
+  const low = halves[0]!;
+  const words = nearWords[low >>> stretchShift]!;
+  const from = (low & stretchMask) >> wordShift;
+  const to = from + ((bytes + 7) >> wordShift);
+  if (to > words.length) return false;
+  for (let word = from; word < to; word++) words[word] = 0;
+  return true;
+}
 
 /**
  * The ArrayBuffer over the stretch that has all of a live block; null where the runtime refuses to make one, undefined
- * where the block is gone. O(1), and no more than a comparison for the stretch that was asked for last.
+ * where the block is gone. O(1).
  */
-export function stretchBuffer(place: Place): ArrayBuffer | null | undefined {
-  if (place.stretch === lastStretch && lastBuffer.byteLength !== 0) return lastBuffer;
-  return stretchBufferSlow(place);
-}
-
-function stretchBufferSlow({ stretch, start }: Place): ArrayBuffer | null | undefined {
+export function stretchBuffer({ stretch, start }: Place): ArrayBuffer | null | undefined {
   let buffer: ArrayBuffer | null | undefined = stretchBuffers.get(stretch);
   // A program can take the memory away from a buffer, by transfer() for example.
   if (buffer?.byteLength !== stretchBytes) {
@@ -58,9 +77,12 @@ function stretchBufferSlow({ stretch, start }: Place): ArrayBuffer | null | unde
     buffer = newStretchBuffer();
     if (!buffer) return buffer;
     stretchBuffers.set(stretch, buffer);
+    const distance = stretch - regionStart;
+    if (distance >= 0 && distance < windowBytes) {
+      nearBuffers[distance / stretchBytes] = buffer;
+      nearWords[distance / stretchBytes] = new Float64Array(buffer);
+    }
   }
-  lastStretch = stretch;
-  lastBuffer = buffer;
   return buffer;
 }
 

@@ -1,13 +1,19 @@
 // malloc and its family: checks the arguments, calls the core through the mailbox, and turns its answers into errors.
 // Owns no memory and no state. Thread rule: any thread; a block may be freed on another one than it came from.
+import { types } from "node:util";
 import { alignmentFrom, checkPointer, sizeFrom } from "./arguments.js";
-import { outOfMemory } from "./errors.js";
+import { bytesOfBlock, giveBlock, lookAgain, takeBlock } from "./buckets.js";
+import { clearNear } from "./buffers.js";
+import { invalidArgument, outOfMemory } from "./errors.js";
 import { misuseError } from "./misuse.js";
 import { binding, mailbox } from "./native/binding.js";
 
 const { malloc: callMalloc, calloc: callCalloc, realloc: callRealloc } = binding;
-const { alignedAlloc: callAlignedAlloc, free: callFree, locate: callLocate } = binding;
+const { clearBytes: callClearBytes, alignedAlloc: callAlignedAlloc, free: callFree, locate: callLocate } = binding;
 const { pointers, numbers, halves } = mailbox;
+
+/** More bytes than this are cleared faster by the core. */
+const maxClearedHere = 256;
 
 /** Puts a pointer into the mailbox, checked: what does not come out again as it went in is no address. */
 function post(ptr: bigint, call: string): void {
@@ -21,7 +27,9 @@ function post(ptr: bigint, call: string): void {
 /** Takes a new block out of the mailbox. Its halves tell a null pointer without making a bigint. */
 function granted(call: string, size: number | bigint): bigint {
   if (halves[0] === 0 && halves[1] === 0) throw outOfMemory(call, size);
-  return pointers[0]!;
+  const ptr = pointers[0]!;
+  lookAgain();
+  return ptr;
 }
 
 /** Gives a block back. */
@@ -49,6 +57,10 @@ function release(ptr: bigint, call: string): void {
  * ```
  */
 export function malloc(size: number | bigint): bigint {
+  return takeBlock(size) ? pointers[0]! : mallocByCore(size);
+}
+
+function mallocByCore(size: number | bigint): bigint {
   numbers[0] = sizeFrom(size, "size");
   callMalloc();
   return granted("malloc", size);
@@ -74,11 +86,29 @@ export function malloc(size: number | bigint): bigint {
  * ```
  */
 export function calloc(count: number | bigint, size: number | bigint = 1): bigint {
+  if (typeof count === "number" && typeof size === "number" && Number.isInteger(size)) {
+    const bytes = count * size;
+    if (bytes <= maxClearedHere && size >= 0 && Number.isInteger(count) && takeBlock(bytes)) {
+      const ptr = pointers[0]!;
+      if (!clearNear(bytes)) clearByCore(bytes);
+      return ptr;
+    }
+  }
+  return callocByCore(count, size);
+}
+
+/** Clears the block that word 0 of the mailbox points to. */
+function clearByCore(bytes: number): void {
+  numbers[1] = bytes;
+  callClearBytes();
+}
+
+function callocByCore(count: number | bigint, size: number | bigint): bigint {
   numbers[0] = sizeFrom(count, "count");
   numbers[1] = sizeFrom(size, "size");
   callCalloc();
   if (halves[0] === 0 && halves[1] === 0) throw outOfMemory("calloc", BigInt(count) * BigInt(size));
-  return pointers[0]!;
+  return granted("calloc", count);
 }
 
 /**
@@ -106,6 +136,15 @@ export function calloc(count: number | bigint, size: number | bigint = 1): bigin
  * ```
  */
 export function realloc(ptr: bigint, size: number | bigint): bigint {
+  if (typeof size === "number" && size > 0) {
+    const usable = bytesOfBlock(ptr);
+    // Where the core would leave the block in its place: it shrinks by no more than half.
+    if (size <= usable && size >= usable >> 1 && Number.isInteger(size)) return ptr;
+  }
+  return reallocByCore(ptr, size);
+}
+
+function reallocByCore(ptr: bigint, size: number | bigint): bigint {
   const bytes = sizeFrom(size, "size");
   post(ptr, "realloc");
   if (ptr === 0n) return malloc(size);
@@ -169,7 +208,7 @@ export function alignedAlloc(alignment: number | bigint, size: number | bigint):
  * ```
  */
 export function free(ptr: bigint): void {
-  release(ptr, "free");
+  if (!giveBlock(ptr)) release(ptr, "free");
 }
 
 /**
@@ -190,9 +229,83 @@ export function free(ptr: bigint): void {
  * ```
  */
 export function usableSize(ptr: bigint): number {
+  const bytes = bytesOfBlock(ptr);
+  return bytes >= 0 ? bytes : usableSizeByCore(ptr);
+}
+
+function usableSizeByCore(ptr: bigint): number {
   post(ptr, "usableSize");
   if (ptr === 0n) return 0;
   const misuse = callLocate();
   if (misuse !== undefined) throw misuseError("usableSize", ptr, misuse);
   return numbers[1]!;
+}
+
+/** Throws unless `values` is an array or a typed array. */
+function checkList(values: unknown, argument: string): void {
+  if (Array.isArray(values) || types.isTypedArray(values)) return;
+  throw invalidArgument(argument, "an array or a typed array", values);
+}
+
+/**
+ * Allocates one block for each size: all of them, or none.
+ *
+ * Cost: as `malloc` for each. Any thread.
+ *
+ * @param sizes - bytes of each block, as for `malloc`.
+ * @returns the blocks' addresses, in the same order.
+ * @throws PagerunError ERR_INVALID_ARGUMENT, ERR_OUT_OF_MEMORY: nothing is left allocated.
+ * @example
+ * ```ts
+ * import { freeMany, mallocMany } from "pagerun";
+ *
+ * const ptrs = mallocMany([16, 100, 5000]);
+ * console.assert(ptrs.length === 3);
+ * freeMany(ptrs);
+ * ```
+ */
+export function mallocMany(sizes: ArrayLike<number | bigint>): bigint[] {
+  checkList(sizes, "sizes");
+  const ptrs: bigint[] = [];
+  try {
+    for (let index = 0; index < sizes.length; index++) ptrs.push(malloc(sizes[index]!));
+  } catch (error) {
+    for (const ptr of ptrs) free(ptr);
+    throw error;
+  }
+  return ptrs;
+}
+
+/**
+ * Frees several blocks, in order, as `free` would. It stops at the first pointer that is refused: the blocks before it
+ * are free, it and those behind it are as they were, and the error's `index` tells which it was.
+ *
+ * Cost: as `free` for each. Any thread.
+ *
+ * @param ptrs - live blocks, or 0n.
+ * @throws PagerunError ERR_INVALID_ARGUMENT, ERR_DOUBLE_FREE, ERR_INTERIOR_POINTER, ERR_FOREIGN_POINTER; with `index`
+ * @example
+ * ```ts
+ * import { freeMany, malloc } from "pagerun";
+ *
+ * const ptrs = [malloc(16), malloc(32)];
+ * freeMany(ptrs);
+ * try {
+ *   freeMany(ptrs);
+ * } catch (error) {
+ *   console.assert(error.code === "ERR_DOUBLE_FREE" && error.index === 0);
+ * }
+ * ```
+ */
+export function freeMany(ptrs: ArrayLike<bigint>): void {
+  checkList(ptrs, "ptrs");
+  for (let index = 0; index < ptrs.length; index++) {
+    const ptr = ptrs[index]!;
+    if (giveBlock(ptr)) continue;
+    try {
+      release(ptr, "freeMany");
+    } catch (error) {
+      throw error instanceof Error ? Object.assign(error, { index }) : error;
+    }
+  }
 }

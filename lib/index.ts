@@ -46,7 +46,7 @@ export {
   getUint32,
   getUint64,
 } from "./getters.js";
-export { alignedAlloc, calloc, free, malloc, realloc, usableSize } from "./heap.js";
+export { alignedAlloc, calloc, free, freeMany, malloc, mallocMany, realloc, usableSize } from "./heap.js";
 export { setLeakWarnings } from "./leaks.js";
 export { compare, copy, fill } from "./moves.js";
 export {

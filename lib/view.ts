@@ -2,7 +2,8 @@
 // Thread rule: any thread, also for blocks of other threads; two threads that write the same bytes race, as in C.
 import { types } from "node:util";
 import { checkPointer, sizeFrom } from "./arguments.js";
-import { blockBuffer, maxBufferBytes, stretchBuffer } from "./buffers.js";
+import { bytesToEnd } from "./buckets.js";
+import { blockBuffer, maxBufferBytes, nearBuffers, stretchBuffer } from "./buffers.js";
 import { capabilities } from "./capabilities.js";
 import {
   externalViewsUnsupported,
@@ -17,6 +18,9 @@ import { binding, mailbox } from "./native/binding.js";
 
 const { externalViews } = capabilities;
 const { pointers, numbers } = mailbox;
+const halves = new Int32Array(binding.mailbox);
+const stretchShift = Math.log2(binding.stretchBytes);
+const stretchMask = binding.stretchBytes - 1;
 
 /** The error for `length` bytes that do not lie in one live block. */
 export function boundsError(call: string, ptr: bigint, length: number): Error {
@@ -64,6 +68,17 @@ export function placeFor(call: string, ptr: bigint, length: number): Place {
  * ```
  */
 export function view(ptr: bigint, length: number | bigint): Uint8Array {
+  if (typeof length === "number" && length >>> 0 === length && length <= bytesToEnd(ptr)) {
+    const low = halves[0]!;
+    const buffer = nearBuffers[low >>> stretchShift]!;
+    const offset = low & stretchMask;
+    // A program can take the memory away from a buffer, by transfer() for example: then it is shorter.
+    if (buffer.byteLength >= offset + length && buffer.byteLength !== 0) return new Uint8Array(buffer, offset, length);
+  }
+  return viewOfPlace(ptr, length);
+}
+
+function viewOfPlace(ptr: bigint, length: number | bigint): Uint8Array {
   const bytes = sizeFrom(length, "length");
   const place = placeFor("view", ptr, bytes);
   if (!externalViews) throw externalViewsUnsupported("view", ptr, bytes);

@@ -78,7 +78,45 @@ export interface NativeTextbookPage {
   prev: bigint | undefined;
 }
 
+/** The core's tables and the environment's arena, as ArrayBuffers, and where what lies in them: in bytes. */
+export interface NativeTables {
+  /**
+   * The page headers, and the free bits of those pages that have no room for them in their header, as far as they are
+   * committed now. Out: their pages, as a number. Undefined where the runtime refuses the buffers.
+   */
+  now(): [headers: ArrayBuffer, bitmaps: ArrayBuffer] | undefined;
+  readonly arena: ArrayBuffer;
+  /** One uint64: committed bytes of the region. */
+  readonly committed: ArrayBuffer;
+  readonly arenaNumber: number;
+  /** A multiple of 4 GiB. */
+  readonly regionStart: bigint;
+  readonly classBytes: readonly number[];
+  /** By class: start_limit_of() of page.h. */
+  readonly startLimits: readonly number[];
+  readonly pageBytes: number;
+  readonly headerBytes: number;
+  readonly bitmapBytes: number;
+  /** A page of at most so many blocks has its free bits in its header. */
+  readonly inlineBlocks: number;
+  /** The kind of a bucket page's header. */
+  readonly bucketKind: number;
+  /** Offsets in a header; `capacity` is one word: uint16 capacity, uint8 size class, uint8 kind. */
+  readonly startLimit: number;
+  readonly capacity: number;
+  readonly scriptOwner: number;
+  readonly countdown: number;
+  readonly notifyAt: number;
+  readonly hotOffset: number;
+  readonly nextWord: number;
+  readonly freeBits: number;
+  /** Offset in the arena. */
+  readonly pageIndex: number;
+}
+
 export interface Binding {
+  /** Undefined where the runtime allows no such buffers, or the addresses are not such as lib/buckets.ts reckons with. */
+  readonly tables?: NativeTables;
   readonly mailbox: ArrayBuffer;
   readonly misuse: { readonly doubleFree: number; readonly interiorPointer: number; readonly foreignPointer: number };
   readonly rangeStatus: Readonly<

@@ -5,6 +5,7 @@
 #include "../core/allocator.h"
 #include "../core/mapping_table.h"
 #include "../core/region.h"
+#include "../core/thread_arena.h"
 #include "../os/fault.h"
 
 namespace pagerun {
@@ -35,6 +36,44 @@ void range_pin(const void* ptr) { range_table.pin(ptr); }
 void range_unpin(const void* ptr) { range_table.unpin(ptr); }
 void fail_system_call(uint64_t n) { os::fail_call(n, 1); }
 
+uint64_t address_of(const void* ptr) { return reinterpret_cast<uint64_t>(ptr); }
+
+uint32_t arena_number(const Arena* arena) { return arena->script_number; }
+
+HeapLayout heap_layout() {
+  const Region& region = region_table.regions[0];
+  return {
+      .region_start = address_of(region.base),
+      .script_pages = kScriptPages,
+      .committed = address_of(&primary_committed_bytes),
+      .headers = address_of(region.headers),
+      .free_bitmaps = address_of(region.free_bitmaps),
+      .page_bytes = kPageBytes,
+      .header_bytes = sizeof(PageHeader),
+      .bitmap_bytes = kBitmapStride,
+      .inline_blocks = kInlineBlocks,
+      .bucket_kind = static_cast<uint64_t>(PageKind::kBucket),
+      .start_limit = offsetof(PageHeader, start_limit),
+      .capacity = offsetof(PageHeader, capacity),
+      .script_owner = offsetof(PageHeader, script_owner),
+      .countdown = offsetof(PageHeader, countdown),
+      .notify_at = offsetof(PageHeader, notify_at),
+      .hot_offset = offsetof(PageHeader, hot_offset),
+      .next_word = offsetof(PageHeader, next_word),
+      .free_bits = offsetof(PageHeader, inline_free_bits),
+      .page_index = offsetof(Arena, page_index),
+      .arena_bytes = sizeof(Arena),
+      .class_count = kClassCount,
+      .class_bytes = kClassTable.bytes,
+      .start_limits = kStartLimits.of_class,
+  };
+}
+
+// One word, the capacity its lower half: TypeScript reads it whole.
+static_assert(offsetof(PageHeader, capacity) % sizeof(uint32_t) == 0 &&
+              offsetof(PageHeader, size_class) == offsetof(PageHeader, capacity) + 2 &&
+              offsetof(PageHeader, kind) == offsetof(PageHeader, capacity) + 3);
+
 constexpr CoreApi kOwn = {
     .version = kCoreApiVersion,
     .bytes = sizeof(CoreApi),
@@ -45,6 +84,11 @@ constexpr CoreApi kOwn = {
     .reallocate = reallocate,
     .locate = locate,
     .watch = watch,
+    .arena_open = arena_open,
+    .arena_number = arena_number,
+    .arena_close = arena_abandon,
+    .arena_switch = arena_switch,
+    .heap_layout = heap_layout,
     .mapping_pin = mapping_pin,
     .mapping_unpin = mapping_unpin,
     .block_hold = block_hold,

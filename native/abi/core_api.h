@@ -15,7 +15,45 @@
 
 namespace pagerun {
 
-constexpr uint32_t kCoreApiVersion = 1;
+struct Arena;
+
+constexpr uint32_t kCoreApiVersion = 2;
+
+/// Where the fast paths of malloc and free look, for a runtime that runs them itself (TypeScript, over views of the
+/// tables) on an arena of its own, for blocks of one-page bucket pages in the first 4 GiB of the primary region.
+/// Addresses and bytes; offsets are from the start of a page header or an arena. The tables have an entry for each
+/// page, by its index, and are readable up to the committed length.
+///
+/// malloc: the class's current page (`page_index`; page 0 has no free block), its hot word, the lowest 1 bit of it:
+/// clear that, add 1 to countdown. free: `script_owner` is the arena's number, the offset a start of a block, the bit
+/// 0, countdown not 1: set the bit, subtract 1 from countdown, make the word hot. Everything else is the core's.
+struct HeapLayout {
+  uint64_t region_start;  // of the primary region; 0 while there is none
+  uint64_t script_pages;  // pages that may be served
+  uint64_t committed;     // address of the committed length, a uint64_t that only grows
+  uint64_t headers;       // the header table
+  uint64_t free_bitmaps;  // the free bits of pages with more than inline_blocks blocks
+  uint64_t page_bytes;
+  uint64_t header_bytes;
+  uint64_t bitmap_bytes;   // from a page's free bitmap to the next page's
+  uint64_t inline_blocks;  // a page of at most so many has its free bits in its header
+  uint64_t bucket_kind;    // of a bucket page's header
+  // In a header.
+  uint64_t start_limit;   // uint32_t: 0 while remote frees wait
+  uint64_t capacity;      // uint16_t, uint8_t size class, uint8_t kind: one aligned word
+  uint64_t script_owner;  // uint32_t
+  uint64_t countdown;     // uint32_t
+  uint64_t notify_at;     // uint32_t: blocks handed out == countdown + notify_at
+  uint64_t hot_offset;    // uint32_t: bytes from the first word of free bits
+  uint64_t next_word;     // uint32_t: where the search for another word goes on
+  uint64_t free_bits;
+  // In an arena.
+  uint64_t page_index;  // uint32_t for each class: the current page
+  uint64_t arena_bytes;
+  uint64_t class_count;
+  const uint32_t* class_bytes;
+  const uint32_t* start_limits;  // start_limit_of(), page.h
+};
 
 struct CoreApi {
   uint32_t version;  // kCoreApiVersion; a table of another version is not used
@@ -30,6 +68,14 @@ struct CoreApi {
 
   /// The words that say whether the live block that holds `ptr` is still live; false when there are none.
   bool (*watch)(const void* ptr, Watch* watch);
+
+  /// An arena of a runtime's own, and the end of it: see thread_arena.h. The layout is whole once something was
+  /// allocated.
+  Arena* (*arena_open)();
+  uint32_t (*arena_number)(const Arena* arena);
+  void (*arena_close)(Arena* arena);
+  Arena* (*arena_switch)(Arena* arena);
+  HeapLayout (*heap_layout)();
 
   /// Pins the mapping that holds `ptr`, a live block with a mapping of its own: after deallocate() it stays readable
   /// until every pin is taken back. False when `ptr` is no such block. For views that JavaScript still holds.

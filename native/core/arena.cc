@@ -31,6 +31,7 @@ void bucket_clear(Bucket& bucket) {
   store_relaxed(bucket.page, &no_page);
   bucket.bits = no_page.inline_free_bits;
   bucket.start = nullptr;
+  arena_of(&bucket)->page_index[bucket.size_class] = 0;
 }
 
 void current_to_full(Bucket* bucket) {
@@ -44,6 +45,8 @@ void bucket_set(Bucket* bucket, PageHeader* page) {
   store_relaxed(bucket->page, page);
   bucket->bits = page->free_bits;
   bucket->start = page->start;
+  auto index = static_cast<size_t>(page - region_table.regions[0].headers);
+  arena_of(bucket)->page_index[bucket->size_class] = index < kScriptPages ? static_cast<uint32_t>(index) : 0;
 }
 
 void partial_to_current(Bucket* bucket, PageHeader* page) {
@@ -66,6 +69,7 @@ void page_attach(Arena* arena, PageHeader* page) {
 void page_detach(Arena* arena, PageHeader* page) {
   store_relaxed(arena->page_count, arena->page_count - 1);
   store_relaxed(page->owner, nullptr);
+  store_relaxed(page->script_owner, 0u);
 }
 
 // True when the page can go. One without a used block, but with a remote free to collect, had its last block freed by
@@ -152,6 +156,7 @@ PageHeader* page_new(Arena* arena, Bucket* bucket) {
   forget_remote_frees(page);
   store_relaxed(page->kind, PageKind::kBucket);
   page_attach(arena, page);
+  store_relaxed(page->script_owner, arena->script_number);
   __atomic_store_n(&page->block_bytes, bucket->block_bytes, __ATOMIC_RELEASE);  // release: pairs with is_settled()
   return page;
 }
@@ -343,7 +348,7 @@ Misuse page_free_remote(PageHeader* page, uint32_t index) {
   uint64_t bit = mask_of(index);
   // While the block is in use the page cannot vanish; once its bit is set, only who owes the next step may touch the
   // page.
-  if (load_relaxed(page->start_limit) != 0) store_relaxed(page->start_limit, 0u);
+  if (load_relaxed(page->start_limit) != 0) page_close_fast_path(page);
   // release: pairs with page_collect(); what this thread wrote to the block comes before its next use
   std::atomic<uint64_t>* bits = load_relaxed(page->remote_bits);
   // The page of a block that another thread frees at this moment may have become one of another class meanwhile, with
@@ -353,7 +358,7 @@ Misuse page_free_remote(PageHeader* page, uint32_t index) {
   if (old & bit) return Misuse::kDoubleFree;
   if (old != 0) return Misuse::kNone;
   if (page->remote_summary.fetch_or(1ull << w, std::memory_order_acq_rel) == 0) {
-    store_relaxed(page->start_limit, 0u);  // again: a drain may have ended in between
+    page_close_fast_path(page);  // again: a drain may have ended in between
     page_send_to_owner(page);
   }
   return Misuse::kNone;

@@ -42,11 +42,15 @@
 #include "../base/lock.h"
 #include "../harden/misuse.h"
 #include "page.h"
+#include "region.h"
 #include "size_class.h"
 
 namespace pagerun {
 
 constexpr size_t kMaxDirectBytes = 1024;  // sizes up to here find their bucket by one look-up
+
+/// Pages of the primary region that a runtime may serve by itself: those of the first window.
+constexpr size_t kScriptPages = kWindowBytes / kPageBytes;
 
 enum class ArenaState : uint32_t {
   kActive = 1,     // a thread owns it
@@ -86,9 +90,12 @@ struct Arena {
   Arena* made_prev;
   alignas(kCacheLineBytes) std::atomic<PageHeader*> remote_pages;  // pages to drain, linked by remote_next
   alignas(kCacheLineBytes) std::atomic<ArenaState> state;          // read at every remote free, hardly ever written
-  Arena* host;            // made arenas: the own arena of the thread that made it; else null
-  Arena* next;            // of all arenas, for ever
-  Arena* next_abandoned;  // of the abandoned ones, under arenas_lock
+  Arena* host;                       // made arenas: the own arena of the thread that made it; else null
+  Arena* next;                       // of all arenas, for ever
+  Arena* next_abandoned;             // of the abandoned ones, under arenas_lock
+  uint32_t script_number;            // not 0 for arenas that a runtime serves by itself (abi/core_api.h)
+  uint32_t page_index[kClassCount];  // of each bucket's current page in the primary region; 0: none, or not in reach of
+                                     // a runtime that looks here (abi/core_api.h)
   Bucket buckets[kClassCount];
 };
 
@@ -114,6 +121,8 @@ constexpr Arena::Arena()
       host(nullptr),
       next(nullptr),
       next_abandoned(nullptr),
+      script_number(0),
+      page_index{},
       buckets{} {
   for (uint32_t c = 0; c < kClassCount; c++) {
     buckets[c].page = &no_page;
@@ -169,6 +178,11 @@ extern Lock arenas_lock;  // lock order: arenas -> run list
 void arenas_orphan(const Arena* mine, const Arena* late);
 
 inline Bucket* bucket_at(Arena* arena, uint32_t size_class) { return &arena->buckets[size_class]; }
+
+inline Arena* arena_of(Bucket* bucket) {
+  auto buckets = reinterpret_cast<char*>(bucket - bucket->size_class);
+  return reinterpret_cast<Arena*>(buckets - offsetof(Arena, buckets));
+}
 
 inline bool is_current(const Arena* arena, const PageHeader* page) {
   return arena->buckets[page->size_class].page == page;

@@ -42,7 +42,7 @@ HoldStatus add_hold(const Block& block) {
   PageHeader* page = head_at(block.start);
   // seq_cst: pairs with page_open_fast_path(), which stores the limit and then looks here
   __atomic_fetch_add(&page->held_blocks, 1, __ATOMIC_SEQ_CST);
-  store_relaxed(page->start_limit, 0u);
+  page_close_fast_path(page);
   return HoldStatus::kHeld;
 }
 
@@ -61,7 +61,7 @@ void page_reopen(PageHeader* page) {
   if (owner_of(*page) != arena_now()) return;
   page_open_fast_path(page);
   // Whoever finds the summary empty after this closes the fast path itself.
-  if (page->remote_summary.load(std::memory_order_seq_cst) != 0) store_relaxed(page->start_limit, 0u);
+  if (page->remote_summary.load(std::memory_order_seq_cst) != 0) page_close_fast_path(page);
 }
 
 // True when `start` has an entry: then one hold is taken back, and *is_free says whether the block shall be freed.
@@ -125,8 +125,9 @@ bool block_is_only_held(const void* start) {
 void page_open_fast_path(PageHeader* page) {
   if (load_relaxed(page->held_blocks) != 0) return;
   store_relaxed(page->start_limit, kStartLimits.of_class[page->size_class]);
+  store_relaxed(page->script_owner, owner_of(*page)->script_number);
   std::atomic_thread_fence(std::memory_order_seq_cst);  // pairs with add_hold()
-  if (load_relaxed(page->held_blocks) != 0) store_relaxed(page->start_limit, 0u);
+  if (load_relaxed(page->held_blocks) != 0) page_close_fast_path(page);
 }
 
 const AddressTable<BlockHold>& held_blocks() { return table; }

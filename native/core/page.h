@@ -55,7 +55,7 @@ struct alignas(kCacheLineBytes) PageHeader {
   uint16_t capacity;     // blocks; capacity x block_bytes <= run_pages x kPageBytes
   uint8_t size_class;
   PageKind kind;
-  uint32_t held_blocks;  // kBucket: blocks that block_hold.h knows
+  uint32_t script_owner;  // the owner's script_number while a runtime may free here by itself; else 0
 
   // Line 2: what the owner counts. used == countdown + notify_at == capacity - popcount(free bits), where `used` is the
   // number of blocks handed out; remote frees count until they are drained.
@@ -78,6 +78,7 @@ struct alignas(kCacheLineBytes) PageHeader {
   alignas(kCacheLineBytes) std::atomic<uint64_t> remote_summary;  // bit w: word w of remote_bits awaits the drain
   PageHeader* remote_next;                                        // link of the owner's list of pages to drain
   std::atomic<uint64_t> inline_remote_bits[kInlineWords];
+  uint32_t held_blocks;  // kBucket: blocks that block_hold.h knows
 };
 
 static_assert(sizeof(PageHeader) == 3 * kCacheLineBytes);
@@ -146,6 +147,12 @@ inline bool is_settled(const PageHeader& page) { return __atomic_load_n(&page.bl
 
 /// Blocks handed out. For the owner, or where the page stands still.
 inline uint32_t used_of(const PageHeader& page) { return page.countdown + page.notify_at; }
+
+/// Sends every free of the page through the core's slow path, until page_open_fast_path().
+inline void page_close_fast_path(PageHeader* page) {
+  store_relaxed(page->start_limit, 0u);
+  store_relaxed(page->script_owner, 0u);
+}
 
 /// Sets the number of blocks in use at which a free is noticed.
 inline void set_notify(PageHeader& page, uint32_t notify_at) {

@@ -134,6 +134,21 @@ Arena* thread_arena() {
   return arena == &empty_arena ? thread_arena_set_up() : arena;
 }
 
+Arena* arena_open() {
+  static std::atomic<uint32_t> numbers{0};
+  hooks_set_up();
+  Arena* arena = arena_adopt();
+  if (arena != nullptr && arena->script_number == 0) arena->script_number = ++numbers;
+  return arena;
+}
+
+Arena* arena_switch(Arena* arena) {
+  Arena** place = arena_place();
+  Arena* was = *place;
+  *place = arena;
+  return was;
+}
+
 void* thread_take_slow(Arena* arena, uint32_t size_class) {
   if (arena == &ended_arena) return late_take(size_class);
   if (arena == &empty_arena) arena = thread_arena_set_up();

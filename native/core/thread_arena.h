@@ -54,6 +54,14 @@ inline Arena* arena_now() { return *arena_place(); }
 /// The calling thread's arena, set up if it has none; null when memory is exhausted or the thread has ended.
 Arena* thread_arena();
 
+/// An arena for a runtime that allocates by itself, on one thread, what the core's calls on that thread do not serve:
+/// its buckets change under nobody's hand but its own. Null when memory is exhausted. arena_abandon() ends it.
+Arena* arena_open();
+
+/// Makes `arena` the calling thread's; returns the one that was. Until it is switched back, within one call of the
+/// core.
+Arena* arena_switch(Arena* arena);
+
 /// A block from the thread's bucket of the class when the fast path found none; sets the thread's arena up first if it
 /// has none. Null when memory is exhausted.
 void* thread_take_slow(Arena* arena, uint32_t size_class);

@@ -96,7 +96,10 @@ void check_bucket_page(Finding& finding, const Region& region, const PageHeader&
   const Arena* owner = owner_of(page);
   if (owner == nullptr) return;  // on its way back to the run list
   if (!finding.expect(is_known_arena(owner), "owner is an arena", &page)) return;
-  if (stands_still(owner)) check_bucket_counts(finding, page);
+  if (!stands_still(owner)) return;
+  finding.expect(page.script_owner == 0 || page.script_owner == owner->script_number,
+                 "script_owner == script_number of the owner", &page);
+  check_bucket_counts(finding, page);
 }
 
 void check_run(Finding& finding, const Region& region, const PageHeader& page) {
@@ -203,6 +206,9 @@ void check_bucket(Finding& finding, const Arena* arena, const Bucket& bucket, si
                                               : current->free_bits;
   bool fits = bits != nullptr && bucket.bits == bits && bucket.start == current->start;
   finding.expect(fits && no_page.inline_free_bits[0] == 0, "a bucket takes from its current page", &bucket);
+  uint32_t script_page = arena->page_index[bucket.size_class];
+  finding.expect(script_page == 0 || region_table.regions[0].headers + script_page == current,
+                 "page_index == index of the current page", &bucket);
   if (current == &no_page || !finding.is_clean()) return;
   (*pages)++;
   belongs(current);

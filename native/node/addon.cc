@@ -46,12 +46,13 @@ Napi::Object load(Napi::Env env, Napi::Object exports) {
   define_heap_calls(exports, environment);
   define_buffer_calls(exports, environment);
   define_block_calls(exports, environment);
+  define_tables(exports, environment);
   define_copy_calls(exports, environment);
   define_range_calls(exports, environment);
   define_access_calls(exports, environment);
   define_move_calls(exports, environment);
   define_shared_calls(exports, environment);
-  define_report_calls(exports);
+  define_report_calls(exports, environment);
   define_fault_calls(exports);
   define_textbook_calls(exports, environment);
   define_contention_calls(exports);

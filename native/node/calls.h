@@ -8,6 +8,10 @@
 
 namespace pagerun::node {
 
+/// tables: the core's own tables and the environment's arena as ArrayBuffers, and where what lies in them; undefined
+/// where the runtime refuses such buffers or the addresses are not such as lib/buckets.ts reckons with.
+void define_tables(Napi::Object exports, Environment* environment);
+
 /// malloc, calloc, realloc, alignedAlloc, free, locate.
 void define_heap_calls(Napi::Object exports, Environment* environment);
 
@@ -33,7 +37,7 @@ void define_move_calls(Napi::Object exports, Environment* environment);
 void define_shared_calls(Napi::Object exports, Environment* environment);
 
 /// verify, memoryTotals, snapshot.
-void define_report_calls(Napi::Object exports);
+void define_report_calls(Napi::Object exports, Environment* environment);
 
 /// failSystemCall, systemCalls.
 void define_fault_calls(Napi::Object exports);

@@ -7,10 +7,14 @@ const CoreApi* core() {
   return kCore;
 }
 
-Environment::Environment(Napi::Env env) : core(node::core()), blocks(env) {
+Environment::Environment(Napi::Env env) : core(node::core()), arena(core->arena_open()), blocks(env) {
   Napi::ArrayBuffer buffer = Napi::ArrayBuffer::New(env, kMailboxWords * sizeof(MailboxWord));
   mailbox = static_cast<MailboxWord*>(buffer.Data());
   mailbox_buffer = Napi::Persistent(buffer);
+}
+
+Environment::~Environment() {
+  if (arena != nullptr) core->arena_close(arena);
 }
 
 void define_function(Napi::Object exports, const char* name, napi_callback function, Environment* environment) {

@@ -36,11 +36,35 @@ const CoreApi* core();
 
 struct Environment {
   explicit Environment(Napi::Env env);
+  Environment(const Environment&) = delete;
+  Environment& operator=(const Environment&) = delete;
+  ~Environment();
 
   const CoreApi* core;
+  /// What JavaScript's blocks come from; null when there was no memory for one: then the thread's own arena serves. An
+  /// arena of its own, because TypeScript changes it in steps between which the runtime may allocate and free through
+  /// the core (garbage collection under preload).
+  Arena* arena;
   MailboxWord* mailbox;                               // the memory of `mailbox_buffer`
   Napi::Reference<Napi::ArrayBuffer> mailbox_buffer;  // keeps it alive as long as the functions that use it
   BlockLedgers blocks;
+};
+
+/// Makes the environment's arena the thread's for one call of the core.
+class ArenaScope {
+ public:
+  explicit ArenaScope(const Environment* environment)
+      : environment_(environment),
+        before_(environment->arena == nullptr ? nullptr : environment->core->arena_switch(environment->arena)) {}
+  ArenaScope(const ArenaScope&) = delete;
+  ArenaScope& operator=(const ArenaScope&) = delete;
+  ~ArenaScope() {
+    if (before_ != nullptr) environment_->core->arena_switch(before_);
+  }
+
+ private:
+  const Environment* environment_;
+  Arena* before_;
 };
 
 /// The environment that a plain function was made with.

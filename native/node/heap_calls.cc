@@ -10,6 +10,7 @@ namespace {
 napi_value call_malloc(napi_env env, napi_callback_info info) {
   Environment* environment = environment_of(env, info);
   MailboxWord* mailbox = environment->mailbox;
+  ArenaScope scope(environment);
   mailbox[0] = word_of(environment->core->allocate(bytes_of(mailbox[0])));
   return nullptr;
 }
@@ -18,6 +19,7 @@ napi_value call_malloc(napi_env env, napi_callback_info info) {
 napi_value call_calloc(napi_env env, napi_callback_info info) {
   Environment* environment = environment_of(env, info);
   MailboxWord* mailbox = environment->mailbox;
+  ArenaScope scope(environment);
   mailbox[0] = word_of(environment->core->allocate_zeroed(bytes_of(mailbox[0]), bytes_of(mailbox[1])));
   return nullptr;
 }
@@ -26,6 +28,7 @@ napi_value call_calloc(napi_env env, napi_callback_info info) {
 napi_value call_aligned_alloc(napi_env env, napi_callback_info info) {
   Environment* environment = environment_of(env, info);
   MailboxWord* mailbox = environment->mailbox;
+  ArenaScope scope(environment);
   mailbox[0] = word_of(environment->core->allocate_aligned(bytes_of(mailbox[0]), bytes_of(mailbox[1])));
   return nullptr;
 }
@@ -37,6 +40,7 @@ napi_value call_realloc(napi_env env, napi_callback_info info) {
   void* result = nullptr;
   size_t bytes = bytes_of(mailbox[1]);
   if (bytes == 0) bytes = 1;
+  ArenaScope scope(environment);
   Misuse misuse = environment->core->reallocate(pointer_of(mailbox[0]), bytes, &result);
   mailbox[0] = word_of(result);
   return misuse_value(env, misuse);
@@ -45,7 +49,12 @@ napi_value call_realloc(napi_env env, napi_callback_info info) {
 // In: the block.
 napi_value call_free(napi_env env, napi_callback_info info) {
   Environment* environment = environment_of(env, info);
-  return misuse_value(env, environment->core->deallocate(pointer_of(environment->mailbox[0])));
+  Misuse misuse = Misuse::kNone;
+  {
+    ArenaScope scope(environment);
+    misuse = environment->core->deallocate(pointer_of(environment->mailbox[0]));
+  }
+  return misuse_value(env, misuse);
 }
 
 // The stretch that has all of a block, as its first address; 0 when there is none.

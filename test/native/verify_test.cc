@@ -86,6 +86,11 @@ const Corruption kOfBucketPages[] = {
        heap.current->start_limit++;
        return heap.current;
      }},
+    {"the owner's number is another's", "script_owner == script_number of the owner",
+     [](Heap& heap) -> const void* {
+       heap.current->script_owner = heap.arena->script_number + 1;
+       return heap.current;
+     }},
     {"the start is another", "start == address of the page",
      [](Heap& heap) -> const void* {
        heap.current->start += 8;
@@ -160,6 +165,11 @@ const Corruption kOfLists[] = {
        Bucket* bucket = &heap.arena->buckets[heap.current->size_class];
        bucket->page = nullptr;
        return bucket;
+     }},
+    {"what a runtime would take from is another page", "page_index == index of the current page",
+     [](Heap& heap) -> const void* {
+       heap.arena->page_index[heap.current->size_class]++;
+       return &heap.arena->buckets[heap.current->size_class];
      }},
 };
 
