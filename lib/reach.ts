@@ -121,7 +121,8 @@ function reachSlow(call: string, ptr: bigint, offset: number, size: number): num
   known[place] = block;
   last = block;
   lastPtr[0] = ptr;
-  block.base = address - block.start;
+  // An integer, and never a double that looks like one: a field that was once a double stays a slow one.
+  block.base = (address - block.start) | 0;
   if (block.base + offset <= block.bytes.length - size) return block.base + offset;
   throw boundsError(call, ptr, offset + size);
 }
@@ -176,7 +177,7 @@ function watchedWords(ptr: bigint): [WatchedWord, WatchedWord, WatchedWord] | un
   return [kind, own, remote];
 }
 
-/** What the addon said of a word, but for its window. Integers all: a field that was once a double stays a slow one. */
+/** What the addon said of a word, but for its window. Integers all, as `base` is. */
 function notedWord(from: number): WatchedWord {
   return {
     words: noWord.words,
