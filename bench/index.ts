@@ -1,5 +1,6 @@
 // The command `npm run bench`: reads the options, plans, runs, and shows and writes what came out.
 // Owns the order of these steps and the exit code. Everything that it does is in the files beside it.
+import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -7,22 +8,25 @@ import { Comparison } from "./comparison.js";
 import { findPreloadContenders, type Missing, type PreloadContender, provePreload } from "./contenders.js";
 import { contentionCommand } from "./contention/command.js";
 import { asksForContention } from "./contention/options.js";
-import { kPackages, scriptVersion } from "./js/contenders.js";
+import { installHint, scriptVersion } from "./js/contenders.js";
 import { describeLoad, describeMachine, formatMachine } from "./machine.js";
 import { isWanted, kHelp, kScriptNames, type Options, parseOptions, type ScriptName, UsageError } from "./options.js";
 import { isTraceWanted, type NativeBench, type Plan, planCore, planScripts, planTraces, Selection } from "./plan.js";
 import { formatClock, Progress } from "./progress.js";
 import { renderReport } from "./report/page.js";
 import { type Row, rowsFromResults } from "./rows.js";
+import { scriptVerdictsOf } from "./script-verdicts.js";
 import { formatSummary, formatTables, formatVerdicts } from "./terminal.js";
 import { listTraces, TraceDirectory, traceName } from "./traces.js";
 import { endTrials, type Job } from "./trial.js";
-import { verdictRows } from "./verdicts.js";
+import { asRows, verdictRows } from "./verdicts.js";
 
 const kRoot = resolve(fileURLToPath(new URL("../..", import.meta.url)));
 const kBuild = join(kRoot, "build", "Release");
 
 const kExitFailure = 1;
+/** Set for the bench that --node has started. */
+const kChosenNode = "PAGERUN_BENCH_IN_NODE";
 const kExitUsage = 2;
 const kExitInterrupted = 130;
 
@@ -62,7 +66,7 @@ function findScripts(options: Options, missing: Missing[]): ScriptName[] {
   return kScriptNames.filter((name) => {
     if (!isWanted(options, name)) return false;
     if (scriptVersion(name) !== undefined) return true;
-    missing.push({ name, hint: `npm install ${kPackages[name]}` });
+    missing.push({ name, hint: installHint(name) });
     return false;
   });
 }
@@ -149,7 +153,7 @@ function writeFile(path: string, text: string): void {
 }
 
 function formatRows(rows: readonly Row[]): string {
-  return `[\n${[...rows, ...verdictRows(rows)].map((row) => `  ${JSON.stringify(row)}`).join(",\n")}\n]\n`;
+  return `[\n${[...rows, ...verdictRows(rows), ...asRows(scriptVerdictsOf(rows))].map((row) => `  ${JSON.stringify(row)}`).join(",\n")}\n]\n`;
 }
 
 function describeSkipped(skipped: readonly Job[]): string[] {
@@ -247,12 +251,22 @@ async function compare(options: Options, startedAt: number): Promise<number> {
   }
 }
 
+/** Runs this bench in another Node.js: its version is then that of everything in JavaScript. */
+function runIn(node: string, args: readonly string[]): number {
+  const [script = ""] = process.argv.slice(1);
+  const env = { ...process.env, [kChosenNode]: "1" };
+  const { status, error } = spawnSync(node, [script, ...args], { stdio: "inherit", env });
+  if (error) throw new UsageError(`Expected a Node.js for --node but received "${node}": ${error.message}`);
+  return status ?? kExitFailure;
+}
+
 async function main(): Promise<number> {
   const startedAt = performance.now();
   try {
     const args = process.argv.slice(2);
     if (asksForContention(args)) return await contentionCommand(args, kRoot, kBuild);
     const options = parseOptions(args);
+    if (options.node !== undefined && !process.env[kChosenNode]) return runIn(options.node, args);
     if (!options.help) return await compare(options, startedAt);
     process.stdout.write(`${kHelp}\n`);
     return 0;

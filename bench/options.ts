@@ -17,6 +17,8 @@ export const kScriptNames = [
   "uint8array",
   "thi-malloc",
   "dataview",
+  "node-ffi",
+  "napi-external",
 ] as const;
 export type ScriptName = (typeof kScriptNames)[number];
 
@@ -48,6 +50,8 @@ export interface Options {
   /** Names as given; undefined means all. */
   workloads: string[] | undefined;
   libraries: ExtraLibrary[];
+  /** The Node.js to run in; undefined means this one. */
+  node: string | undefined;
   help: boolean;
 }
 
@@ -79,6 +83,7 @@ export const kHelp = `Compares pagerun with other allocators on this machine: li
   --quick             shorter trials, under a minute in all
   --json FILE         also write the rows to FILE; "-" is standard output, the table then goes to standard error
   --out DIR           where report.html and results.json go (default: bench/out)
+  --node PATH         run in that Node.js (its version and all that it has: node:ffi needs 26)
   --help              this text
 
 Exit code: 0, 1 when a trial of libc or pagerun failed, 2 for a wrong option or a missing library.`;
@@ -169,6 +174,7 @@ function readFlags(args: readonly string[]) {
         quick: flag,
         json: text,
         out: text,
+        node: text,
         help: { ...flag, short: "h" },
       },
     }).values;
@@ -194,6 +200,7 @@ export function parseOptions(args: readonly string[]): Options {
     suites: parseSuites(flags.suite),
     contenders: parseContenders(flags.contenders, libraries),
     trials: flags.trials === undefined ? (quick ? 3 : 5) : parsePositiveInteger("--trials", flags.trials),
+    node: flags.node,
     maxSeconds:
       limit === undefined
         ? defaultLimit(quick, flags.trials !== undefined)

@@ -5,6 +5,7 @@ import { fileURLToPath } from "node:url";
 import { calibrateWork, roundToPowerOfTwo } from "./calibrate.js";
 import { type PreloadContender, preloadEnvironment } from "./contenders.js";
 import { kAccessWorkloads } from "./js/access.js";
+import { scriptFlags } from "./js/contenders.js";
 import { kRemoteFree } from "./js/remote-free.js";
 import { canDo, kScriptWorkloads } from "./js/workloads.js";
 import { type ScriptName, UsageError } from "./options.js";
@@ -196,7 +197,15 @@ function scriptJob(workload: string, contender: ScriptName, kind: TrialKind, ste
     contender,
     kind,
     program: process.execPath,
-    args: [scriptFile("trial.js"), workload, contender, "--steps", String(steps), ...latency],
+    args: [
+      ...scriptFlags(contender),
+      scriptFile("trial.js"),
+      workload,
+      contender,
+      "--steps",
+      String(steps),
+      ...latency,
+    ],
     environment: scriptEnvironment(),
   };
 }

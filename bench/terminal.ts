@@ -13,6 +13,7 @@ import {
   wrapName,
 } from "./format.js";
 import type { Metric, Row } from "./rows.js";
+import { scriptVerdictsOf } from "./script-verdicts.js";
 import {
   baselineNotes,
   type Cell,
@@ -191,8 +192,19 @@ function verdictLine({ title, value, limit, bound, isMet, detail, workloads }: V
   return `  ${mark}  ${title} (${detail}): ${value.toFixed(2)} ×, at ${bound} ${limit.toFixed(2)}${over}`;
 }
 
-/** What the C++ comparison is judged by; empty where there is nothing to judge. */
+function formatScriptVerdicts(rows: readonly Row[], colours: boolean): string {
+  const verdicts = scriptVerdictsOf(rows);
+  if (verdicts.length === 0) return "";
+  const title = { text: "verdicts on pagerun, from JavaScript", paint: "bold" } as const;
+  return [paint(title, colours), ...verdicts.map((verdict) => verdictLine(verdict, colours)), "", ""].join("\n");
+}
+
+/** What the comparisons are judged by; empty where there is nothing to judge. */
 export function formatVerdicts(rows: readonly Row[], colours: boolean): string {
+  return formatNativeVerdicts(rows, colours) + formatScriptVerdicts(rows, colours);
+}
+
+function formatNativeVerdicts(rows: readonly Row[], colours: boolean): string {
   const verdicts = verdictsOf(rows);
   if (verdicts.length === 0) return "";
   const title = { text: "verdicts on pagerun, from C++: suite core and the traces", paint: "bold" } as const;

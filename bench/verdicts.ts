@@ -92,7 +92,8 @@ function againstBest(figures: Figures, peers: readonly string[]): Comparand[] {
   });
 }
 
-function judge(verdict: Omit<Verdict, "isMet">): Verdict {
+/** Whether a value is within its limit. */
+export function judge(verdict: Omit<Verdict, "isMet">): Verdict {
   const { bound, value, limit } = verdict;
   return { ...verdict, isMet: bound === "most" ? value <= limit : value >= limit };
 }
@@ -195,9 +196,13 @@ export function verdictRows(rows: readonly Row[]): object[] {
     ...{ suite: "means", workload: scope, contender, metric, unit: `x ${kReference}` },
     ...{ trials: [value], median: value, workloads },
   }));
-  const verdicts = verdictsOf(rows).map(({ name, value, limit, bound, isMet, detail, workloads }) => ({
+  return [...means, ...asRows(verdictsOf(rows))];
+}
+
+/** Verdicts in the shape of rows. */
+export function asRows(verdicts: readonly Verdict[]): object[] {
+  return verdicts.map(({ name, value, limit, bound, isMet, detail, workloads }) => ({
     ...{ suite: "verdicts", workload: name, contender: kOwn, metric: "ratio", unit: "x" },
     ...{ trials: [value], median: value, limit, bound, met: isMet, to: detail, workloads },
   }));
-  return [...means, ...verdicts];
 }

@@ -241,9 +241,9 @@ function usableSizeByCore(ptr: bigint): number {
   return numbers[1]!;
 }
 
-/** Throws unless `values` is an array or a typed array. */
+/** Throws unless `values` is an array or a typed array. A proxy is neither: it may be anything, and be revoked. */
 function checkList(values: unknown, argument: string): void {
-  if (Array.isArray(values) || types.isTypedArray(values)) return;
+  if (types.isTypedArray(values) || (!types.isProxy(values) && Array.isArray(values))) return;
   throw invalidArgument(argument, "an array or a typed array", values);
 }
 

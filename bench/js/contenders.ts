@@ -21,6 +21,8 @@ export interface ManualContender<Pointer = bigint | number> {
   calloc?(size: number): Pointer;
   realloc?(pointer: Pointer, size: number): Pointer;
   view?(pointer: Pointer, size: number): Uint8Array;
+  /** Memory that is owned, and given back by its own method. */
+  alloc?(size: number): { readonly bytes: Uint8Array; free(): void };
   accessors?: Accessors;
   /** A block, as a DataView. */
   memory?(size: number): DataView;
@@ -38,11 +40,21 @@ export type ScriptContender = ManualContender | CollectedContender;
  * What a contender can do. "collected" memory goes with the garbage collector and not by a call, "zeroed" memory of that
  * kind is promised to be zero, "remote" pointers can be freed by another worker thread, and "access" is to single values.
  */
-export type Ability = "malloc" | "calloc" | "realloc" | "view" | "remote" | "access" | "collected" | "zeroed";
+export type Ability =
+  | "malloc"
+  | "calloc"
+  | "realloc"
+  | "view"
+  | "owned"
+  | "remote"
+  | "access"
+  | "collected"
+  | "zeroed"
+  | "external";
 
 /** Known without loading anything, so that a comparison can be planned first. */
 export const kAbilities: Record<ScriptName, readonly Ability[]> = {
-  pagerun: ["malloc", "calloc", "realloc", "view", "remote", "access"],
+  pagerun: ["malloc", "calloc", "realloc", "view", "owned", "remote", "access"],
   "napi-libc": ["malloc", "calloc", "realloc", "remote"],
   koffi: ["malloc", "calloc", "view", "remote"],
   "buffer-unsafe": ["collected"],
@@ -50,6 +62,8 @@ export const kAbilities: Record<ScriptName, readonly Ability[]> = {
   uint8array: ["collected", "zeroed"],
   "thi-malloc": ["malloc", "calloc", "realloc", "view"],
   dataview: ["access"],
+  "node-ffi": ["malloc"],
+  "napi-external": ["external"],
 };
 
 /** What the addon exports beside the allocator: libc's own functions through the plainest N-API call there is. */
@@ -58,6 +72,7 @@ interface LibcCalls {
   libcFree(pointer: bigint): void;
   libcCalloc(count: number, size: number): bigint;
   libcRealloc(pointer: bigint, size: number): bigint;
+  libcBuffer(size: number): ArrayBuffer;
 }
 
 const kRoot = fileURLToPath(new URL("../../../", import.meta.url));
@@ -65,7 +80,9 @@ const kRoot = fileURLToPath(new URL("../../../", import.meta.url));
 const kPoolBytes = 64 * 2 ** 20;
 
 async function loadPagerun(): Promise<ScriptContender> {
-  const { malloc, calloc, realloc, free, view, getInt32, setInt32, getFloat64, getUint8 } = await import("pagerun");
+  const { malloc, calloc, realloc, free, view, alloc, getInt32, setInt32, getFloat64, getUint8 } = await import(
+    "pagerun"
+  );
   return {
     kind: "manual",
     malloc,
@@ -73,6 +90,7 @@ async function loadPagerun(): Promise<ScriptContender> {
     calloc: (size: number) => calloc(1, size),
     realloc,
     view,
+    alloc: (size: number) => alloc(size, { zero: false }),
     accessors: { getInt32, setInt32, getFloat64, getUint8 },
   } as ScriptContender;
 }
@@ -87,9 +105,12 @@ async function loadDataView(): Promise<ScriptContender> {
   return { kind: "manual", malloc, free, memory } as ScriptContender;
 }
 
+function loadLibcCalls(): LibcCalls {
+  return createRequire(import.meta.url)(`${kRoot}build/Release/pagerun.node`) as LibcCalls;
+}
+
 function loadNapiLibc(): ScriptContender {
-  const addon = createRequire(import.meta.url)(`${kRoot}build/Release/pagerun.node`) as LibcCalls;
-  const { libcMalloc, libcFree, libcCalloc, libcRealloc } = addon;
+  const { libcMalloc, libcFree, libcCalloc, libcRealloc } = loadLibcCalls();
   return {
     kind: "manual",
     malloc: libcMalloc,
@@ -97,6 +118,24 @@ function loadNapiLibc(): ScriptContender {
     calloc: (size: number) => libcCalloc(1, size),
     realloc: libcRealloc,
   } as ScriptContender;
+}
+
+/** malloc and free of libc through node:ffi, which Node.js 26 has. */
+async function loadNodeFfi(): Promise<ScriptContender> {
+  const { dlopen } = (await import("node:ffi" as string)) as {
+    dlopen(file: null, functions: object): { functions: Record<"malloc" | "free", (value: bigint) => bigint> };
+  };
+  const { functions } = dlopen(null, {
+    malloc: { parameters: ["u64"], result: "pointer" },
+    free: { parameters: ["pointer"], result: "void" },
+  });
+  const { malloc, free } = functions;
+  return { kind: "manual", malloc: (size: number) => malloc(BigInt(size)), free } as ScriptContender;
+}
+
+function loadNapiExternal(): ScriptContender {
+  const { libcBuffer } = loadLibcCalls();
+  return { kind: "collected", allocate: (size) => new Uint8Array(libcBuffer(size)) };
 }
 
 async function loadKoffi(): Promise<ScriptContender> {
@@ -134,6 +173,8 @@ const kLoaders: Record<ScriptName, () => ScriptContender | Promise<ScriptContend
   uint8array: () => ({ kind: "collected", allocate: (size) => new Uint8Array(size) }),
   "thi-malloc": loadThiMalloc,
   dataview: loadDataView,
+  "node-ffi": loadNodeFfi,
+  "napi-external": loadNapiExternal,
 };
 
 /** Loads a contender into this process. Rejects when its package or the addon is not there. */
@@ -148,9 +189,22 @@ export function isScriptName(name: string): name is ScriptName {
 /** The npm package behind a contender; undefined for what is part of Node or of this project. */
 export const kPackages: Partial<Record<ScriptName, string>> = { koffi: "koffi", "thi-malloc": "@thi.ng/malloc" };
 
-/** Version of a contender's package, of Node or of this project; undefined when the package is not installed. */
+/** What makes a contender available that is not. */
+export function installHint(name: ScriptName): string {
+  return name === "node-ffi" ? "--node PATH of a Node.js 26" : `npm install ${kPackages[name]}`;
+}
+
+/** Flags of Node.js that a contender needs. */
+export function scriptFlags(name: ScriptName): string[] {
+  return name === "node-ffi" ? ["--experimental-ffi", "--no-warnings"] : [];
+}
+
+const kOfNode: readonly ScriptName[] = ["dataview", "node-ffi", "napi-external"];
+
+/** Version of a contender's package, of Node or of this project; undefined when it is not there. */
 export function scriptVersion(name: ScriptName): string | undefined {
-  if (kAbilities[name].includes("collected") || name === "dataview") return `Node ${process.version}`;
+  if (name === "node-ffi" && !process.allowedNodeEnvironmentFlags.has("--experimental-ffi")) return undefined;
+  if (kAbilities[name].includes("collected") || kOfNode.includes(name)) return `Node ${process.version}`;
   const folder = kPackages[name];
   const manifest = folder === undefined ? `${kRoot}package.json` : `${kRoot}node_modules/${folder}/package.json`;
   if (!existsSync(manifest)) return undefined;

@@ -99,6 +99,25 @@ function prepareMallocViewFree(contender: ScriptContender): Step | undefined {
   };
 }
 
+/** Memory that is owned: got, touched through its bytes or not at all, and given back by itself. */
+function prepareOwned(contender: ScriptContender, isTouched: boolean): Step | undefined {
+  const kept = new Array<unknown>(kKept).fill(undefined);
+  if (contender.kind === "collected") {
+    const { allocate } = contender;
+    return (index) => {
+      kept[index & (kKept - 1)] = allocate(sizeAt(kViewSizes, index));
+    };
+  }
+  const { alloc } = contender;
+  if (!alloc) return undefined;
+  return (index) => {
+    const block = alloc(sizeAt(kViewSizes, index));
+    if (isTouched) block.bytes[0] = index;
+    kept[index & (kKept - 1)] = block;
+    block.free();
+  };
+}
+
 function prepareView(contender: ScriptContender): Step | undefined {
   if (contender.kind === "collected" || !contender.view) return undefined;
   const { malloc, view } = contender;
@@ -194,6 +213,24 @@ export const kScriptWorkloads: readonly ScriptWorkload[] = [
     hasLatency: true,
     needs: [["malloc", "view"], ["collected"]],
     prepare: prepareMallocViewFree,
+  },
+  {
+    name: "block",
+    question: "What does a Block of 64 to 4096 bytes cost that is freed by hand, and whose bytes nobody asks for?",
+    steps: 80_000,
+    operationsPerStep: 1,
+    hasLatency: true,
+    needs: [["owned"], ["collected"]],
+    prepare: (contender) => prepareOwned(contender, false),
+  },
+  {
+    name: "block-bytes",
+    question: "The same with bytes, which need an ArrayBuffer of their own: napi-external is the bare cost of one.",
+    steps: 20_000,
+    operationsPerStep: 1,
+    hasLatency: true,
+    needs: [["owned"], ["collected"], ["external"]],
+    prepare: (contender) => prepareOwned(contender, true),
   },
   {
     name: "view",

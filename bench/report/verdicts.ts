@@ -2,6 +2,7 @@
 // Does not own the figures in it (../verdicts.ts). Pure functions, no state.
 import { formatRatio } from "../format.js";
 import type { Row } from "../rows.js";
+import { scriptVerdictsOf } from "../script-verdicts.js";
 import { sortContenders } from "../sections.js";
 import { comparandsOf, kReference, meansToReference, type Verdict, verdictsOf } from "../verdicts.js";
 import { escapeText } from "./markup.js";
@@ -38,8 +39,21 @@ function comparandTable(rows: readonly Row[]): string {
   return `<details><summary>pagerun to each workload's best</summary><table><thead><tr><th>workload</th><th>time</th><th class="text">best peer</th><th>peak RSS</th><th class="text">leanest fast peer</th></tr></thead><tbody>${body.join("")}</tbody></table></details>`;
 }
 
-/** The section, or nothing where nothing is judged. */
+function renderScriptVerdicts(rows: readonly Row[]): string {
+  const verdicts = scriptVerdictsOf(rows);
+  if (verdicts.length === 0) return "";
+  return (
+    `<section id="script-verdicts"><h2>verdicts on pagerun, from JavaScript</h2>` +
+    `<div class="card" style="padding: 4px 16px 12px"><table><tbody>${verdicts.map(verdictRow).join("")}</tbody></table></div></section>`
+  );
+}
+
+/** The sections, or nothing where nothing is judged. */
 export function renderVerdicts(rows: readonly Row[]): string {
+  return renderNativeVerdicts(rows) + renderScriptVerdicts(rows);
+}
+
+function renderNativeVerdicts(rows: readonly Row[]): string {
   const verdicts = verdictsOf(rows);
   if (verdicts.length === 0) return "";
   return (

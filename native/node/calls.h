@@ -48,7 +48,7 @@ void define_textbook_calls(Napi::Object exports, Environment* environment);
 /// measureContention.
 void define_contention_calls(Napi::Object exports);
 
-/// libcMalloc, libcCalloc, libcRealloc, libcFree: what the bench compares with.
+/// libcMalloc, libcCalloc, libcRealloc, libcBuffer, libcFree: what the bench compares with.
 void define_libc_calls(Napi::Object exports);
 
 }  // namespace pagerun::node

@@ -4,6 +4,7 @@
 #include <cstdlib>
 
 #include "calls.h"
+#include "external_buffer.h"
 
 namespace pagerun::node {
 
@@ -76,12 +77,24 @@ napi_value call_libc_free(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
+void free_memory(napi_env /*env*/, void* ptr, void* /*hint*/) { free(ptr); }
+
+// An ArrayBuffer over a block of malloc, which its finalizer frees: what one costs through Node-API at the least.
+napi_value call_libc_buffer(napi_env env, napi_callback_info info) {
+  Arguments arguments(env, info);
+  size_t size = 0;
+  if (!size_from(env, arguments.values[0], &size)) return nullptr;
+  void* ptr = malloc(size);
+  return ptr == nullptr ? nullptr : external_buffer(env, ptr, size, free_memory, nullptr);
+}
+
 }  // namespace
 
 void define_libc_calls(Napi::Object exports) {
   define_function(exports, "libcMalloc", call_libc_malloc, nullptr);
   define_function(exports, "libcCalloc", call_libc_calloc, nullptr);
   define_function(exports, "libcRealloc", call_libc_realloc, nullptr);
+  define_function(exports, "libcBuffer", call_libc_buffer, nullptr);
   define_function(exports, "libcFree", call_libc_free, nullptr);
 }
 

@@ -1,4 +1,5 @@
 // malloc and free in TypeScript and those of the core: two hands on one heap.
+import { types } from "node:util";
 import { calloc, free, freeMany, malloc, mallocMany, memoryStats, realloc, usableSize, verify, view } from "pagerun";
 import { describe, expect, test } from "vitest";
 import { freeByCore, mallocByCore } from "../../lib/internal/testing.js";
@@ -11,6 +12,7 @@ import {
   totalsAtRest,
   verifyAfterEach,
 } from "../support/heap.js";
+import { foreignPointers, notNumeric, wrongPointers, wrongSizes } from "../support/hostile.js";
 
 verifyAfterEach();
 
@@ -192,9 +194,21 @@ describe("mallocMany and freeMany", () => {
     expect(refused).toMatchObject({ code: "ERR_INTERIOR_POINTER", call: "freeMany", index });
     if (isOwnHeap) expect(codeOf(() => free(ptrs[0]!))).toBe("ERR_DOUBLE_FREE");
     freeMany(ptrs.slice(index));
-    for (const wrong of [undefined, null, 5, "list", {}, new Set([1n])]) {
-      expect(codeOf(() => freeMany(wrong as never))).toBe("ERR_INVALID_ARGUMENT");
-      expect(codeOf(() => mallocMany(wrong as never))).toBe("ERR_INVALID_ARGUMENT");
+  });
+
+  test.each(notNumeric)("refuse $name as a list's element, and as a list unless it is one", ({ value }) => {
+    const isList =
+      (!types.isProxy(value) && Array.isArray(value)) || (ArrayBuffer.isView(value) && !(value instanceof DataView));
+    for (const list of [[value], ...(isList ? [] : [value])]) {
+      expect(codeOf(() => freeMany(list as never))).toBe("ERR_INVALID_ARGUMENT");
+      expect(codeOf(() => mallocMany(list as never))).toBe("ERR_INVALID_ARGUMENT");
+    }
+  });
+
+  test("refuse every size and pointer that malloc and free refuse", () => {
+    for (const size of wrongSizes) expect(codeOf(() => mallocMany([16, size]))).toBe("ERR_INVALID_ARGUMENT");
+    for (const ptr of [...wrongPointers, ...foreignPointers]) {
+      expect(codeOf(() => freeMany([0n, ptr]))).toBe(codeOf(() => free(ptr)));
     }
   });
 });
