@@ -1,7 +1,7 @@
 // alloc: how a Block comes by its block. Owns the heap as a home of Blocks; what a Block is, is lib/block.ts.
 // Thread rule: any thread.
-import { alignmentFrom, sizeFrom } from "./arguments.js";
-import { asFrom, type Block, makeBlock } from "./block.js";
+import { alignmentFrom } from "./arguments.js";
+import { asFrom, type Block, makeBlock, memorySizeFrom } from "./block.js";
 import { invalidArgument } from "./errors.js";
 import { alignedAlloc, calloc, free, malloc, realloc } from "./heap.js";
 import { type BlockHome, Life, setHeap } from "./ledger.js";
@@ -33,7 +33,7 @@ export interface AllocOptions {
 
 /** A Block in `home`: what `alloc` and the method of an arena do. */
 export function allocIn(home: BlockHome, size: number | bigint, options?: AllocOptions): Block {
-  const bytes = sizeFrom(size, "size");
+  const bytes = memorySizeFrom(size, "alloc");
   try {
     if (options === undefined) return makeBlock(home, home.calloc(1, bytes), bytes);
     return allocWith(home, bytes, options);

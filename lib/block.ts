@@ -35,6 +35,13 @@ const homesOfBuffers = new WeakMap<ArrayBuffer, BlockHome>();
 const makerKey = Symbol("maker");
 let make: (home: BlockHome, ptr: bigint, size: number, alignment: number) => Block;
 
+/** A size as a number that every function takes. */
+export function memorySizeFrom(size: number | bigint, call: string): number {
+  const bytes = sizeFrom(size, "size");
+  if (Number.isSafeInteger(bytes)) return bytes;
+  throw outOfMemory(call, size);
+}
+
 /** The same error as coming from the call that the program made. */
 export function asFrom(call: string, size: number, error: unknown): unknown {
   return error instanceof PagerunError && error.code === "ERR_OUT_OF_MEMORY" ? outOfMemory(call, size) : error;
@@ -138,7 +145,7 @@ export class Block extends Accessors implements Disposable {
    * @throws PagerunError ERR_INVALID_ARGUMENT, ERR_OUT_OF_MEMORY (the Block and its views are as they were), ERR_DOUBLE_FREE
    */
   resize(size: number | bigint): void {
-    const bytes = sizeFrom(size, "size");
+    const bytes = memorySizeFrom(size, "resize");
     if (!this.#isLive()) throw doubleFree("resize", this.#ptr);
     try {
       this.#moveTo(bytes);
