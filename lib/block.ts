@@ -1,9 +1,10 @@
 // Block: memory that is owned. Owns its block from alloc to free, and every view that it has given out: they end with it.
 // What happens to dropped Blocks, and to those left when their thread ends, is lib/ledger.ts.
 // Thread rule: a Block belongs to the thread that made it. Others may use its memory through `ptr`, and not free it.
+import { isMainThread } from "node:worker_threads";
 import { Accessors, openMemory, reach, shutMemory } from "./accessors.js";
 import { sizeFrom } from "./arguments.js";
-import { maxBufferBytes } from "./buffers.js";
+import { blockBuffer, maxBufferBytes, stretchBuffer } from "./buffers.js";
 import { capabilities } from "./capabilities.js";
 import {
   doubleFree,
@@ -14,11 +15,11 @@ import {
   PagerunError,
 } from "./errors.js";
 import { forget, watch } from "./leaks.js";
-import { type BlockHome, endOwnWindows, enter, type Life, leave, move, noteBuffer, post, tell } from "./ledger.js";
+import { type BlockHome, enter, type Life, leave, move, noteBuffer, post, tell } from "./ledger.js";
+import { type Place, placeOf } from "./misuse.js";
 import { binding, mailbox } from "./native/binding.js";
-import { addressOf, knownWindow, newWindow, type Window } from "./windows.js";
 
-const { makeBlockBytes, isAttached, endBlockBytes, detach, copyBytes } = binding;
+const { makeBlockBytes, isAttached, endBlockBytes, copyBytes } = binding;
 const { pointers, numbers } = mailbox;
 const { externalViews } = capabilities;
 
@@ -83,8 +84,7 @@ export class Block extends Accessors implements Disposable {
   readonly #alignment: number;
   #ptr: bigint;
   #size: number;
-  #ownWindows: Window[] | undefined = undefined;
-  /** What `bytes` gave out, and the ArrayBuffer under it, which no property of it can belie. */
+  /** What `bytes` gave out, and the ArrayBuffer under it: kept beside it, as its properties can be made to lie. */
   #bytes: Uint8Array | undefined = undefined;
   #buffer: ArrayBuffer | undefined = undefined;
 
@@ -164,7 +164,7 @@ export class Block extends Accessors implements Disposable {
   free(): void {
     if (!this.#isLive()) throw doubleFree("free", this.#ptr);
     const isMine = this.#endBytes();
-    this.#closeMemory();
+    shutMemory(this);
     this.#size = over;
     leave(this.#entry);
     forget(this.#entry);
@@ -192,58 +192,69 @@ export class Block extends Accessors implements Disposable {
     return this.#open(call, offset, bytes);
   }
 
+  /** The ArrayBuffer of `bytes` where there is one, for then V8 counts no other; else that of the stretch. */
   #open(call: string, offset: number, bytes: number): DataView {
-    const address = addressOf(this.#ptr);
-    const end = address + this.#size;
-    const window = knownWindow(address, this.#size) ?? this.#ownWindow(call, address + offset, bytes);
-    const start = Math.max(address, window.start);
-    const stop = Math.min(end, window.start + window.buffer.byteLength);
-    const memory = new DataView(window.buffer, start - window.start, stop - start);
-    openMemory(this, memory, start - address, start === address && stop === end ? this.#life : undefined);
+    const place = placeOf(this.#ptr);
+    if (place === undefined || place.end - place.address < this.#size) {
+      throw outOfBounds(call, this.#ptr, bytes, undefined);
+    }
+    if (this.#hasMemory()) return this.#openOver(this.#buffer!, 0);
+    if (!externalViews) throw externalViewsUnsupported(call, this.#ptr, bytes);
+    if (place.stretch !== 0) {
+      const buffer = stretchBuffer(place) ?? this.#refuse(call, bytes);
+      return this.#openOver(buffer, place.address - place.stretch);
+    }
+    const isFirst = this.#buffer === undefined && this.#size <= maxBufferBytes;
+    return isFirst ? this.#openOver(this.#makeBuffer(call), 0) : this.#openPart(call, place, offset, bytes);
+  }
+
+  #openOver(buffer: ArrayBuffer, start: number): DataView {
+    const memory = new DataView(buffer, start, this.#size);
+    openMemory(this, memory, 0, this.#life);
     return memory;
   }
 
-  #ownWindow(call: string, from: number, bytes: number): Window {
-    const known = this.#ownWindows?.find(
-      ({ start, buffer }) => start <= from && from + bytes <= start + buffer.byteLength,
-    );
-    if (known !== undefined) return known;
-    const made = externalViews ? newWindow(this.#ptr, this.#entry, from) : null;
-    if (made === undefined) throw outOfBounds(call, this.#ptr, bytes, undefined);
-    if (made === null) throw externalViewsUnsupported(call, this.#ptr, bytes);
-    if (made.isOwn) {
-      this.#ownWindows ??= [];
-      this.#ownWindows.push(made);
-    }
-    return made;
+  /** As much of the block as one ArrayBuffer has, which others have as well. */
+  #openPart(call: string, place: Place, offset: number, bytes: number): DataView {
+    const at = { ...place, address: place.address + offset };
+    const { buffer, start } = blockBuffer(at, at.address + bytes) ?? this.#refuse(call, bytes);
+    const memory = new DataView(buffer);
+    openMemory(this, memory, start - place.address, undefined);
+    return memory;
   }
 
-  #closeMemory(): void {
-    shutMemory(this);
-    if (this.#ownWindows === undefined) return;
-    for (const { buffer } of this.#ownWindows) detach(buffer);
-    this.#ownWindows = undefined;
-    endOwnWindows(this.#entry);
+  #refuse(call: string, bytes: number): never {
+    throw externalViewsUnsupported(call, this.#ptr, bytes);
   }
 
   #makeBytes(): Uint8Array {
-    if (this.#isLive() && this.#size > 0) this.#buffer = this.#makeBuffer();
-    this.#bytes = this.#buffer === undefined ? new Uint8Array(0) : new Uint8Array(this.#buffer);
+    const isEmpty = !this.#isLive() || this.#size === 0;
+    this.#bytes = isEmpty ? new Uint8Array(0) : new Uint8Array(this.#buffer ?? this.#makeBuffer("bytes"));
     return this.#bytes;
   }
 
-  #makeBuffer(): ArrayBuffer {
+  #makeBuffer(call: string): ArrayBuffer {
     const size = this.#size;
     if (size > maxBufferBytes) {
       throw invalidArgument("size", `at most ${maxBufferBytes} bytes, the longest typed array of this runtime,`, size);
     }
     post(this.#entry);
+    numbers[2] = isMainThread ? 0 : 1;
     const buffer = externalViews ? makeBlockBytes() : null;
-    if (buffer === null) throw externalViewsUnsupported("bytes", this.#ptr, size);
-    if (buffer === undefined) throw outOfBounds("bytes", this.#ptr, size, undefined);
-    noteBuffer(this.#entry, this.#life, buffer);
+    if (buffer === null) this.#refuse(call, size);
+    if (buffer === undefined) throw outOfBounds(call, this.#ptr, size, undefined);
+    noteBuffer(this.#entry, buffer);
+    tell(this.#life, -size);
     if (this.#life.number !== 0) homesOfBuffers.set(buffer, this.#home);
+    this.#buffer = buffer;
     return buffer;
+  }
+
+  /** True when there is an ArrayBuffer for `bytes` and it has not been transferred. */
+  #hasMemory(): boolean {
+    if (this.#buffer === undefined) return false;
+    isAttached(this.#buffer);
+    return numbers[0] === 1;
   }
 
   /** Ends what `bytes` gave out. True when nobody else can reach the memory, so that it can be freed at once. */
@@ -254,16 +265,14 @@ export class Block extends Accessors implements Disposable {
     }
     post(this.#entry);
     endBlockBytes(this.#buffer);
+    noteBuffer(this.#entry, undefined);
     this.#buffer = undefined;
     return numbers[0] === 1;
   }
 
   /** True where realloc may take the memory: not from an ArrayBuffer to which it was transferred. */
   #canRealloc(): boolean {
-    if (this.#alignment > plainAlignment) return false;
-    if (this.#buffer === undefined) return true;
-    isAttached(this.#buffer);
-    return numbers[0] === 1;
+    return this.#alignment <= plainAlignment && (this.#buffer === undefined || this.#hasMemory());
   }
 
   #moveTo(size: number): void {
@@ -272,7 +281,7 @@ export class Block extends Accessors implements Disposable {
     const to = isRealloc ? this.#home.realloc(from, Math.max(size, 1)) : this.#copyTo(size);
     // The Block has its new place, and nothing fails from here on.
     const isMine = this.#endBytes();
-    this.#closeMemory();
+    shutMemory(this);
     this.#bytes = undefined;
     this.#ptr = to;
     this.#size = size;

@@ -6,10 +6,11 @@
 // Most Blocks are freed in the job that made them. So a new one is only noted as young. The microtask that ends the job
 // registers with the collector those that are live; an entry is used again when it is in neither list.
 // Thread rule: each thread has a ledger of its own.
+import { isMainThread } from "node:worker_threads";
 import { outOfMemory } from "./errors.js";
 import { binding, mailbox } from "./native/binding.js";
 
-const { addLedger, growLedger, keepBlockBytes, dropBlockBytes, endHome, adjustExternalMemory } = binding;
+const { addLedger, growLedger, dropBlockBytes, endHome, adjustExternalMemory } = binding;
 const { numbers } = mailbox;
 
 /** The time from the making of a home, or from the end of all its Blocks, to the next such end. */
@@ -55,26 +56,20 @@ const freeEntries: number[] = [];
 const youngBlocks: (object | undefined)[] = [];
 const youngEntries: number[] = [];
 let youngCount = 0;
-/** ArrayBuffers that Blocks gave out in this job, and their entries. */
-let youngBuffers: { readonly entry: number; readonly buffer: ArrayBuffer }[] = [];
-let youngBufferLimit = firstYoungLimit;
 let youngLimit = firstYoungLimit;
 
 let isScheduled = false;
-/** Bytes that Blocks keep and V8 does not count; those that came or went since; those that V8 was told of. */
-let keptBytes = 0;
+/** Bytes that have come or gone since V8 was told. */
 let untoldBytes = 0;
-let toldBytes = 0;
-/** Bytes of ArrayBuffers that nobody sees, over memory of Blocks: V8 counts them by itself. */
-let windowBytes = 0;
 
 let heap: BlockHome | undefined;
 /** The other homes, by the number of their life. */
 const homes = new Map<number, WeakRef<BlockHome>>();
 /** No other copy of the package has the same numbers. */
 let lastLife = ledger * 2 ** 32;
-/** Those of single Blocks, by entry. */
-const ownWindowBytes = new Map<number, number>();
+
+/** In threads that others outlive: what Blocks gave out, so that it is not collected before somebody has looked at it. */
+const guardedBuffers = new Map<number, ArrayBuffer>();
 
 /** What is told of a Block that was dropped, if anything: lib/leaks.ts puts itself here. */
 export const leakListener: { call: ((entry: number, bytes: number) => void) | undefined } = { call: undefined };
@@ -95,9 +90,9 @@ function isLive(entry: number): boolean {
 
 /** All Blocks of its home have ended. */
 function clear(entry: number): void {
-  endOwnWindows(entry);
   pointers[entry * wordsPerEntry] = 0n;
   pointers[entry * wordsPerEntry + 1] = 0n;
+  noteBuffer(entry, undefined);
 }
 
 function hasBuffer(entry: number): boolean {
@@ -147,6 +142,13 @@ export function move(entry: number, ptr: bigint, bytes: number): void {
   quantities[entry * wordsPerEntry + 3] = bytes;
 }
 
+/** The Block of an entry has given out an ArrayBuffer, or no longer has one. V8 counts the ArrayBuffer by itself. */
+export function noteBuffer(entry: number, buffer: ArrayBuffer | undefined): void {
+  if (isMainThread) return;
+  if (buffer === undefined) guardedBuffers.delete(entry);
+  else guardedBuffers.set(entry, buffer);
+}
+
 /** The Block is over. */
 export function leave(entry: number): void {
   pointers[entry * wordsPerEntry] = 0n;
@@ -177,7 +179,6 @@ export function endLife(life: Life): readonly bigint[] {
   life.isOver = true;
   tell(life, -life.keptBytes);
   if (life.number < 0) return [];
-  settleBuffers();
   homes.delete(life.number);
   numbers[0] = life.number;
   return endHome() ?? [];
@@ -192,63 +193,14 @@ export function tell(life: Life, bytes: number): void {
 function tellBytes(bytes: number): void {
   untoldBytes += bytes;
   if (untoldBytes > untoldLimit || untoldBytes < -untoldLimit) tellNow();
-  else if (!isScheduled) schedule();
-}
-
-/** V8 counts a window whole, so of the Blocks' bytes it is told what is more than that. Never fewer than none. */
-function tellNow(): void {
-  keptBytes += untoldBytes;
-  untoldBytes = 0;
-  const bytes = Math.max(0, keptBytes - windowBytes);
-  if (bytes === toldBytes) return;
-  numbers[0] = bytes - toldBytes;
-  toldBytes = bytes;
-  adjustExternalMemory();
-}
-
-/** There is a window of `bytes` over memory of Blocks, or there is one less. */
-export function countWindow(bytes: number): void {
-  windowBytes += bytes;
   if (!isScheduled) schedule();
 }
 
-/** The same for one that goes with the Block of an entry. */
-export function countOwnWindow(entry: number, bytes: number): void {
-  ownWindowBytes.set(entry, (ownWindowBytes.get(entry) ?? 0) + bytes);
-  countWindow(bytes);
-}
-
-/** The windows that went with the Block of an entry are no more. */
-export function endOwnWindows(entry: number): void {
-  const bytes = ownWindowBytes.get(entry);
-  if (bytes === undefined) return;
-  ownWindowBytes.delete(entry);
-  countWindow(-bytes);
-}
-
-/** The Block of an entry has given out an ArrayBuffer, which V8 counts from now on. */
-export function noteBuffer(entry: number, life: Life, buffer: ArrayBuffer): void {
-  youngBuffers.push({ entry, buffer });
-  if (youngBuffers.length === youngBufferLimit) thinBuffers();
-  tell(life, -quantities[entry * wordsPerEntry + 3]!);
-}
-
-/** Tells the addon of the ArrayBuffers that outlive the job. Of two with one entry the later one is the Block's. */
-function settleBuffers(): void {
-  for (let i = youngBuffers.length - 1; i >= 0; i--) {
-    const { entry, buffer } = youngBuffers[i]!;
-    if (!isLive(entry)) continue;
-    post(entry);
-    keepBlockBytes(buffer);
-  }
-  youngBuffers = [];
-  youngBufferLimit = firstYoungLimit;
-}
-
-/** Forgets those whose Block is over. */
-function thinBuffers(): void {
-  youngBuffers = youngBuffers.filter(({ entry }) => isLive(entry));
-  youngBufferLimit = Math.max(firstYoungLimit, youngBuffers.length * 2);
+function tellNow(): void {
+  if (untoldBytes === 0) return;
+  numbers[0] = untoldBytes;
+  untoldBytes = 0;
+  adjustExternalMemory();
 }
 
 function schedule(): void {
@@ -258,7 +210,6 @@ function schedule(): void {
 
 function endJob(): void {
   isScheduled = false;
-  if (youngBuffers.length > 0) settleBuffers();
   settleYoung();
   tellNow();
 }
@@ -278,8 +229,6 @@ function settleYoung(): void {
 
 /** Forgets the young Blocks that are over. In a long job with many live ones the list grows with their number. */
 function thinYoung(): void {
-  // Entries may have other Blocks after this.
-  thinBuffers();
   let kept = 0;
   for (let i = 0; i < youngCount; i++) {
     const entry = youngEntries[i]!;
@@ -317,11 +266,11 @@ function reclaim(entry: number): void {
   const ptr = pointers[entry * wordsPerEntry]!;
   const bytes = quantities[entry * wordsPerEntry + 3]!;
   leakListener.call?.(entry, bytes);
-  endOwnWindows(entry);
   let isMine = true;
   if (hasBuffer(entry)) {
     post(entry);
-    dropBlockBytes();
+    dropBlockBytes(guardedBuffers.get(entry));
+    guardedBuffers.delete(entry);
     isMine = numbers[0] === 1;
   } else {
     tell(home.life, -bytes);

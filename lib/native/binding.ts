@@ -158,21 +158,18 @@ export interface Binding {
   /** In: a ledger, entries. Room for that many, four words each; undefined where there is no memory. */
   growLedger(): ArrayBuffer | undefined;
   /**
-   * In: a ledger, an entry of it whose Block has no ArrayBuffer yet. One over its bytes; null where the runtime refuses it,
+   * In: a ledger, an entry of it whose Block has no ArrayBuffer yet, 1 in a thread that others outlive (else 0). One over its bytes; null where the runtime refuses it,
    * undefined where the block is not live.
    */
   makeBlockBytes(): ArrayBuffer | null | undefined;
-  /** In: a ledger, an entry. Says that its ArrayBuffer will live for a while. */
-  keepBlockBytes(buffer: ArrayBuffer): void;
   /** In: a ledger, an entry. Detaches its ArrayBuffer. Out: 1 when the caller is to free the block, 0 when that is done later. */
   endBlockBytes(buffer: ArrayBuffer): void;
   /** Out: 1 when the ArrayBuffer has memory, else 0. */
   isAttached(buffer: ArrayBuffer): void;
-  /** In: a ledger, an entry. Leaves its ArrayBuffer to whoever holds it. Out: as above. */
-  dropBlockBytes(): void;
+  /** In: a ledger, an entry. Leaves its ArrayBuffer, needed in a thread that others outlive, to whoever holds it. Out: as above. */
+  dropBlockBytes(buffer: ArrayBuffer | undefined): void;
   /** In: the number of a home. Detaches the ArrayBuffers of its Blocks; the blocks whose memory can still be reached. */
   endHome(): bigint[] | undefined;
-  detach(buffer: ArrayBuffer): void;
   /** In: a pointer into a live block, bytes that end in it, which become zero. Out: 1 when they are. */
   clearBytes(): void;
   /** In: pointers into two live blocks, from and to; bytes that end in both. Out: 1 when they are copied. */

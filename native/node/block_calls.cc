@@ -30,14 +30,14 @@ napi_value call_grow_ledger(napi_env env, napi_callback_info info) {
   return environment->blocks.grow(bytes_of(mailbox[0]), bytes_of(mailbox[1]));
 }
 
-// In: a ledger, an entry of it. Returns a new ArrayBuffer over the bytes of the Block, null where the runtime refuses
-// it, undefined where its block is no longer live.
+// In: a ledger, an entry of it, 1 in a thread that others outlive, else 0. Returns a new ArrayBuffer over the bytes of
+// the Block, null where the runtime refuses it, undefined where its block is no longer live.
 napi_value call_make_block_bytes(napi_env env, napi_callback_info info) {
   Environment* environment = environment_of(env, info);
   LedgerEntry* entry = entry_in(environment);
   if (entry == nullptr || entry->buffer != nullptr) return nullptr;
   napi_value value = nullptr;
-  BlockLedgers::Refusal refusal = environment->blocks.make_buffer(entry, &value);
+  BlockLedgers::Refusal refusal = environment->blocks.make_buffer(entry, environment->mailbox[2].number != 0, &value);
   if (refusal == BlockLedgers::Refusal::kNoBuffer) napi_get_null(env, &value);
   return value;
 }
@@ -48,14 +48,6 @@ napi_value argument_of(napi_env env, napi_callback_info info) {
   size_t count = 1;
   napi_get_cb_info(env, info, &count, &argument, nullptr, nullptr);
   return argument;
-}
-
-// Argument: a Block's ArrayBuffer. In: a ledger, an entry. The ArrayBuffer will live for a while.
-napi_value call_keep_block_bytes(napi_env env, napi_callback_info info) {
-  Environment* environment = environment_of(env, info);
-  LedgerEntry* entry = entry_in(environment);
-  if (entry != nullptr) environment->blocks.keep_buffer(entry, argument_of(env, info));
-  return nullptr;
 }
 
 // Argument: a Block's ArrayBuffer. Out: 1 when it has its memory, else 0.
@@ -74,11 +66,17 @@ napi_value call_end_block_bytes(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
-// In: a ledger, an entry. Out: 1 when the caller is to free the block, 0 when the ArrayBuffer that is left does that.
+// Argument: a Block's ArrayBuffer, or undefined where it is not guarded. In: a ledger, an entry. Out: 1 when the caller
+// is to free the block, 0 when the ArrayBuffer that is left does that.
 napi_value call_drop_block_bytes(napi_env env, napi_callback_info info) {
   Environment* environment = environment_of(env, info);
   LedgerEntry* entry = entry_in(environment);
-  environment->mailbox[0].number = entry != nullptr && environment->blocks.drop_buffer(entry) ? 1 : 0;
+  napi_value value = argument_of(env, info);
+  napi_valuetype type = napi_undefined;
+  napi_typeof(env, value, &type);
+  if (type != napi_object) value = nullptr;
+  bool is_free_to_go = entry != nullptr && environment->blocks.drop_buffer(entry, value);
+  environment->mailbox[0].number = is_free_to_go ? 1 : 0;
   return nullptr;
 }
 
@@ -95,12 +93,6 @@ napi_value call_end_home(napi_env env, napi_callback_info info) {
     napi_set_element(env, reachable, count++, address);
   });
   return reachable;
-}
-
-// Argument: an ArrayBuffer, which is detached. Nothing happens to one that cannot be.
-napi_value call_detach(napi_env env, napi_callback_info info) {
-  napi_detach_arraybuffer(env, argument_of(env, info));
-  return nullptr;
 }
 
 // In: a pointer into a live block, bytes that end in the same block. These are zero afterwards. Out: 1 when they are.
@@ -141,12 +133,10 @@ void define_block_calls(Napi::Object exports, Environment* environment) {
   define_function(exports, "addLedger", call_add_ledger, environment);
   define_function(exports, "growLedger", call_grow_ledger, environment);
   define_function(exports, "makeBlockBytes", call_make_block_bytes, environment);
-  define_function(exports, "keepBlockBytes", call_keep_block_bytes, environment);
   define_function(exports, "isAttached", call_is_attached, environment);
   define_function(exports, "endBlockBytes", call_end_block_bytes, environment);
   define_function(exports, "dropBlockBytes", call_drop_block_bytes, environment);
   define_function(exports, "endHome", call_end_home, environment);
-  define_function(exports, "detach", call_detach, environment);
   define_function(exports, "clearBytes", call_clear_bytes, environment);
   define_function(exports, "copyBytes", call_copy_bytes, environment);
   define_function(exports, "adjustExternalMemory", call_adjust_external_memory, environment);

@@ -49,7 +49,7 @@ napi_value BlockLedgers::grow(size_t number, size_t entries) {
   return value;
 }
 
-BlockLedgers::Refusal BlockLedgers::make_buffer(LedgerEntry* entry, napi_value* made) {
+BlockLedgers::Refusal BlockLedgers::make_buffer(LedgerEntry* entry, bool is_guarded, napi_value* made) {
   auto bytes = static_cast<size_t>(entry->bytes);
   HeldBlock for_memory;
   if (!for_memory.hold(entry->ptr, bytes)) return Refusal::kNoBlock;
@@ -61,6 +61,8 @@ BlockLedgers::Refusal BlockLedgers::make_buffer(LedgerEntry* entry, napi_value* 
   kept->is_pinned = is_mapping(for_memory.block());
   for_memory.give_up();
   if (kept->is_pinned) pin_for_object(value, kept->ptr);
+  if (is_guarded || kept->home != 0) napi_create_reference(env_, value, 0, &kept->reference);
+  if (is_guarded) guard();
   entry->buffer = kept;
   *made = value;
   return Refusal::kNone;
@@ -73,16 +75,33 @@ void BlockLedgers::pin_for_object(napi_value value, void* start) {
   if (napi_add_finalizer(env_, value, start, unpin_object, nullptr, nullptr) == napi_ok) for_object.give_up();
 }
 
-void BlockLedgers::keep_buffer(LedgerEntry* entry, napi_value value) {
-  if (entry->buffer == nullptr || entry->buffer->reference != nullptr) return;
-  napi_create_reference(env_, value, 0, &entry->buffer->reference);
-  // Hooks run last first: this one has to see the ArrayBuffer before the runtime's own, which detaches it.
-  napi_remove_env_cleanup_hook(env_, before_end, this);
-  napi_add_env_cleanup_hook(env_, before_end, this);
+void BlockLedgers::guard() {
+  static char byte;
+  auto sentinel = std::make_unique<Sentinel>(Sentinel{this});
+  napi_value value = external_buffer(env_, &byte, sizeof(byte), sentinel_finalizer, sentinel.get());
+  if (value == nullptr) return;
+  napi_create_reference(env_, value, 1, &sentinel->reference);
+  if (sentinel_ != nullptr) {
+    napi_value last = nullptr;
+    sentinel_->owner = nullptr;
+    napi_get_reference_value(env_, sentinel_->reference, &last);
+    if (last != nullptr) napi_detach_arraybuffer(env_, last);
+  }
+  sentinel_ = sentinel.release();  // until its finalizer
+}
+
+void BlockLedgers::sentinel_finalizer(napi_env env, void* /*byte*/, void* data) {
+  std::unique_ptr<Sentinel> sentinel(static_cast<Sentinel*>(data));
+  napi_delete_reference(env, sentinel->reference);
+  if (sentinel->owner == nullptr) return;
+  sentinel->owner->sentinel_ = nullptr;
+  sentinel->owner->judge(sentinel->owner->of_heap_);
+  sentinel->owner->judge(sentinel->owner->of_homes_);
 }
 
 bool BlockLedgers::detach(BlockBuffer* buffer, napi_value value) {
-  buffer->is_proven = is_attached(env_, value) && napi_detach_arraybuffer(env_, value) == napi_ok;
+  buffer->is_moved = value != nullptr && !is_attached(env_, value);
+  buffer->is_proven = value != nullptr && !buffer->is_moved && napi_detach_arraybuffer(env_, value) == napi_ok;
   return buffer->is_proven;
 }
 
@@ -104,7 +123,11 @@ bool BlockLedgers::end_buffer(LedgerEntry* entry, napi_value value) {
   return leave(entry);
 }
 
-bool BlockLedgers::drop_buffer(LedgerEntry* entry) { return entry->buffer == nullptr || leave(entry); }
+bool BlockLedgers::drop_buffer(LedgerEntry* entry, napi_value value) {
+  if (entry->buffer == nullptr) return true;
+  entry->buffer->is_moved = value != nullptr && !is_attached(env_, value);
+  return leave(entry);
+}
 
 // True when the memory can still be reached.
 bool BlockLedgers::end_with_home(BlockBuffer* buffer) {
@@ -132,21 +155,14 @@ void BlockLedgers::remove(BlockBuffer* buffer) {
   delete buffer;
 }
 
-// The environment is about to end, and so is every ArrayBuffer of it. One that has lost its memory before has lost it
-// to another ArrayBuffer, which may belong to another thread by now.
+// The environment ends, and every ArrayBuffer with it. One that has lost its memory before has lost it to another one,
+// which may belong to another thread by now. One that was collected took its memory along, unless it was seen without.
 void BlockLedgers::judge(const List<BlockBuffer>& buffers) const {
   for (BlockBuffer* buffer = buffers.first(); buffer != nullptr; buffer = buffer->next) {
-    buffer->is_foreign = !buffer->is_gone && !buffer->is_proven && !is_attached(env_, value_of(*buffer));
+    napi_value value = value_of(*buffer);
+    bool is_moved = buffer->is_moved || (value != nullptr && !is_attached(env_, value));
+    buffer->is_foreign = is_moved && !buffer->is_gone && !buffer->is_proven;
   }
-}
-
-void BlockLedgers::before_end(void* data) {
-  auto* self = static_cast<BlockLedgers*>(data);
-  napi_handle_scope scope = nullptr;
-  if (napi_open_handle_scope(self->env_, &scope) != napi_ok) return;
-  self->judge(self->of_heap_);
-  self->judge(self->of_homes_);
-  napi_close_handle_scope(self->env_, scope);
 }
 
 void BlockLedgers::free_left(const LedgerEntry& entry) {

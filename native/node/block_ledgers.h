@@ -31,11 +31,12 @@ struct BlockBuffer {
   void* ptr;                     // the block
   BlockLedgers* owner;           // whose list it is on
   double home;                   // of its Block
-  napi_ref reference = nullptr;  // weak, to the ArrayBuffer; null until it outlives a job
+  napi_ref reference = nullptr;  // weak, to the ArrayBuffer; null where nobody will ask
   bool is_pinned = false;        // a mapping of its own: stays mapped as long as this
   bool is_proven = false;        // detached here: nothing can reach the memory, and it is freed already or about to be
   bool is_ended = false;         // the Block is over: who sees the memory's end frees it
   bool is_gone = false;          // the memory's finalizer has run
+  bool is_moved = false;         // it has been seen without its memory before that was so
   bool is_foreign = false;       // the environment ends, and another one may still reach the memory
   BlockBuffer* next = nullptr;
   BlockBuffer* prev = nullptr;
@@ -73,19 +74,18 @@ class BlockLedgers {
   }
 
   enum class Refusal { kNone, kNoBlock, kNoBuffer };
-  /// The first ArrayBuffer of a Block. kNoBlock: its block is not live; kNoBuffer: the runtime makes none.
-  Refusal make_buffer(LedgerEntry* entry, napi_value* made);
-
-  /// The ArrayBuffer of a Block will live for a while. Until it is kept, which costs half as much as making it did, the
-  /// end of the environment or of a home does not know it, and leaves its memory allocated.
-  void keep_buffer(LedgerEntry* entry, napi_value value);
+  /// The first ArrayBuffer of a Block. kNoBlock: its block is not live; kNoBuffer: the runtime makes none. In a thread
+  /// that other ones outlive it is guarded, which costs as much again: its memory may be theirs when the environment
+  /// ends.
+  Refusal make_buffer(LedgerEntry* entry, bool is_guarded, napi_value* made);
 
   /// The Block is over: `value`, its ArrayBuffer, is detached. True when nothing can reach the memory any more, so that
   /// the caller frees it; else it is freed when that is so.
   bool end_buffer(LedgerEntry* entry, napi_value value);
 
-  /// The same for a Block that nobody holds any more, but perhaps its ArrayBuffer, which stays as it is.
-  bool drop_buffer(LedgerEntry* entry);
+  /// The same for a Block that nobody holds any more, but perhaps its ArrayBuffer, which stays as it is. `value` is
+  /// needed where it is guarded.
+  bool drop_buffer(LedgerEntry* entry, napi_value value);
 
   /// Detaches the ArrayBuffers of all Blocks of a home, which are over; their entries may only be cleared from here on.
   /// Calls `visit` with each block whose memory can still be reached: it must stay allocated, and is freed when it
@@ -101,11 +101,12 @@ class BlockLedgers {
 
  private:
   static void memory_finalizer(napi_env env, void* ptr, void* buffer);
-  static void before_end(void* ledger);
+  static void sentinel_finalizer(napi_env env, void* byte, void* sentinel);
 
   List<BlockBuffer>& list_of(double home) { return home == 0 ? of_heap_ : of_homes_; }
 
   void pin_for_object(napi_value value, void* start);
+  void guard();
   bool detach(BlockBuffer* buffer, napi_value value);
   bool end_with_home(BlockBuffer* buffer);
   napi_value value_of(const BlockBuffer& buffer) const;
@@ -119,10 +120,19 @@ class BlockLedgers {
     size_t entries = 0;
   };
 
+  /// An ArrayBuffer that nobody else has. When an environment ends, the runtime detaches its external ArrayBuffers, the
+  /// last made first, and calls their finalizers one by one. So the sentinel, always the last made, is told before any
+  /// ArrayBuffer of a Block is detached: then it can be seen which of them have lost their memory before.
+  struct Sentinel {
+    BlockLedgers* owner;  // null: there is a later one
+    napi_ref reference = nullptr;
+  };
+
   static void free_left(const LedgerEntry& entry);
 
   napi_env env_;
   std::vector<Ledger> ledgers_;
+  Sentinel* sentinel_ = nullptr;
   List<BlockBuffer> of_heap_;
   List<BlockBuffer> of_homes_;
 };

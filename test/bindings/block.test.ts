@@ -7,7 +7,6 @@ import { setImmediate as turn } from "node:timers/promises";
 import { alloc, Block, copyIn, copyOut, free, usableSize, view } from "pagerun";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { failSystemCall } from "../../lib/internal/testing.js";
-import { binding } from "../../lib/native/binding.js";
 import { root } from "../structure/tree.js";
 import {
   codeOf,
@@ -61,9 +60,9 @@ function readBy(memory: DataView, type: string, offset: number): number | bigint
   return (memory as unknown as Record<string, (offset: number, isLittle: boolean) => number>)[name]!(offset, true);
 }
 
-/** Ends the memory of an ArrayBuffer as the collector would, and lets its finalizer run. */
+/** Takes the memory of an ArrayBuffer away for good, and lets its finalizer run. */
 async function end(buffer: ArrayBufferLike): Promise<void> {
-  binding.detach(buffer as ArrayBuffer);
+  transferred(buffer, 0);
   await turn();
 }
 

@@ -13,7 +13,7 @@ function transferFunction(): Transfer {
 
 const transferMemory = transferFunction();
 
-/** Moves the memory of an ArrayBuffer into a new one. */
-export function transferred(buffer: ArrayBufferLike): ArrayBuffer {
-  return transferMemory.call(buffer as ArrayBuffer);
+/** Moves the memory of an ArrayBuffer into a new one; with another length, the new one has a copy and the memory is freed. */
+export function transferred(buffer: ArrayBufferLike, length = buffer.byteLength): ArrayBuffer {
+  return transferMemory.call(buffer as ArrayBuffer, length);
 }
