@@ -269,9 +269,10 @@ async function model() {
   compared.clear();
   const { wrong } = compared;
   compared = undefined;
+  const exit = once(worker, "exit");
   worker.postMessage("end");
   const [answer] = await once(worker, "message");
-  await once(worker, "exit");
+  await exit;
   await collect();
   return { seed, wrong: [...wrong, ...answer.wrong], received: answer.received, left: liveBlocks() - before };
 }
@@ -308,22 +309,23 @@ async function threads() {
 
 const roles = {
   /** Looks at what the model sends. */
-  async check() {
+  check() {
     const wrong = [];
     let received = 0;
     const kept = [];
-    for (;;) {
-      const [message] = await once(parentPort, "message");
-      if (message === "end") break;
+    parentPort.on("message", (message) => {
+      if (message === "end") {
+        parentPort.postMessage({ wrong: wrong.slice(0, 5), received });
+        parentPort.close();
+        return;
+      }
       kept.push(message);
       if (kept.length > 10) kept.shift();
       for (const { bytes, mark } of kept) {
         if (bytes.length > 0 && (bytes[0] !== mark || bytes.at(-1) !== mark)) wrong.push("received");
       }
       received++;
-    }
-    parentPort.postMessage({ wrong: wrong.slice(0, 5), received });
-    parentPort.close();
+    });
   },
 
   async leave() {
