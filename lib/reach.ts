@@ -29,6 +29,8 @@ interface WatchedWord {
   readonly value: number;
 }
 
+type WatchedWords = readonly [WatchedWord, WatchedWord, WatchedWord, WatchedWord];
+
 /** A block that was looked up. Its fields are flat and always the same: the fast path is mostly loads of them. */
 class ReachedBlock {
   readonly start: number;
@@ -47,8 +49,10 @@ class ReachedBlock {
   readonly remoteIndex: number;
   readonly remoteMask: number;
   readonly remoteValue: number;
+  /** Of a word among `kindWords` that is 0 as long as nobody else keeps freed blocks of the page. */
+  readonly heldIndex: number;
 
-  constructor(start: number, bytes: Uint8Array, [kind, own, remote]: readonly [WatchedWord, WatchedWord, WatchedWord]) {
+  constructor(start: number, bytes: Uint8Array, [kind, own, remote, held]: WatchedWords) {
     this.start = start;
     this.bytes = bytes;
     this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -63,11 +67,12 @@ class ReachedBlock {
     this.remoteIndex = remote.index;
     this.remoteMask = remote.mask;
     this.remoteValue = remote.value;
+    this.heldIndex = held.index;
   }
 }
 
 const noWord: WatchedWord = { words: new Int32Array(1), index: 0, mask: 0, value: 0 };
-const noBlock = new ReachedBlock(0, new Uint8Array(0), [noWord, noWord, noWord]);
+const noBlock = new ReachedBlock(0, new Uint8Array(0), [noWord, noWord, noWord, noWord]);
 
 /** The block that was reached last, and the pointer that it was reached by. */
 export let last = noBlock;
@@ -84,7 +89,8 @@ function isLive(block: ReachedBlock): boolean {
   return (
     block.kindWords[block.kindIndex] === block.kindValue &&
     (block.ownWords[block.ownIndex]! & block.ownMask) === block.ownValue &&
-    (block.remoteWords[block.remoteIndex]! & block.remoteMask) === block.remoteValue
+    (block.remoteWords[block.remoteIndex]! & block.remoteMask) === block.remoteValue &&
+    block.kindWords[block.heldIndex] === 0
   );
 }
 
@@ -161,20 +167,18 @@ function bytesOfBlock(place: Place): Uint8Array | undefined {
 }
 
 /** The words that say whether the block is live; undefined where there are none, or it is gone. */
-function watchedWords(ptr: bigint): [WatchedWord, WatchedWord, WatchedWord] | undefined {
+function watchedWords(ptr: bigint): WatchedWords | undefined {
   pointers[0] = ptr;
   callWatch();
   if (numbers[0] === 0) return undefined;
   const windowAddresses = [numbers[0]!, numbers[4]!, numbers[8]!];
-  const kind = notedWord(0);
-  const own = notedWord(4);
-  const remote = notedWord(8);
+  const [kind, own, remote, held] = [notedWord(0), notedWord(4), notedWord(8), notedWord(12)];
   for (const [n, word] of [kind, own, remote].entries()) {
     const words = windows.get(windowAddresses[n]!) ?? newWindow(ptr, n, windowAddresses[n]!);
     if (words === undefined) return undefined;
     word.words = words;
   }
-  return [kind, own, remote];
+  return [kind, own, remote, held];
 }
 
 /** What the addon said of a word, but for its window. Integers all, as `base` is. */

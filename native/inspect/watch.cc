@@ -65,6 +65,7 @@ bool watch_bucket(const Region& region, const PageHeader* page, size_t page_numb
   watch->words[0] = watched(headers, member(page, kIdentityOffset), kWholeWord, identity);
   watch->words[1] = watched_bit(free_window, free_bits, index);
   watch->words[2] = watched_bit(remote_window, remote_bits, index);
+  watch->words[3] = watched(headers, &page->held_blocks, kWholeWord, 0);
   return true;
 }
 
@@ -76,6 +77,7 @@ void watch_run(const Region& region, const PageHeader* page, size_t page_number,
   watch->words[0] = watched(headers, identity, kWholeWord, read_word(identity));
   watch->words[1] = watched(headers, &page->run_bytes, kWholeWord, run_bytes);
   watch->words[2] = watched(headers, &page->block_bytes, kWholeWord, kRunBlock);
+  watch->words[3] = watched(headers, member(page, offsetof(PageHeader, run_bytes) + sizeof(uint32_t)), kWholeWord, 0);
 }
 
 }  // namespace

@@ -1,12 +1,13 @@
-// The words of the tables that say whether a block is still live: three loads and comparisons for whoever keeps a watch
+// The words of the tables that say whether a block is still live: a few loads and comparisons for whoever keeps a watch
 // of it, without a call. Owns nothing and reads only. Thread rule: any thread, no lock.
 //
-//   bucket page   | capacity, class and kind of its header | its free bits  | its remote bits |
-//   run           | kind of its header                     | run_bytes      | block_bytes     |
+//   bucket page   | capacity, class and kind of its header | its free bits      | its remote bits | held_blocks: none |
+//   run           | the same                               | run_bytes          | block_bytes     | run_bytes, rest   |
 //
 // As long as every word, masked, has the value noted, the memory is in a live block with the bounds noted: a page that
 // changes what it is changes its kind or class, and takes up both only after its bits are set. A block that was freed
-// and handed out again is live again, as for locate(). A mapping has no such words.
+// and handed out again is live again, as for locate(). A mapping has no such words, and a page with held blocks none
+// that would do: a block may be freed there and keep its bits.
 #pragma once
 
 #include <cstddef>
@@ -16,7 +17,7 @@
 
 namespace pagerun {
 
-constexpr uint32_t kWatchedWords = 3;
+constexpr uint32_t kWatchedWords = 4;
 
 /// A word of 32 bits in a window: the part of a table that was committed with one stretch, and stays readable for good.
 struct WatchedWord {
@@ -32,7 +33,7 @@ struct Watch {
   WatchedWord words[kWatchedWords];
 };
 
-/// Watches the live block that holds `ptr`; false when there is none, or none of a region. O(1).
+/// Watches the live block that holds `ptr`; false when there is none, or none that can be watched. O(1).
 bool watch(const void* ptr, Watch* watch);
 
 /// True while every word has its value: what a keeper asks.

@@ -13,6 +13,7 @@ import {
   realloc,
   setInt32,
   setUint8,
+  shared,
   usableSize,
   view,
 } from "pagerun";
@@ -201,6 +202,23 @@ describe("a block that was reached", () => {
     }
   });
 
+  test("is out of reach once it is free, also while a SharedArrayBuffer keeps its memory", () => {
+    for (const { size } of kinds) {
+      const ptr = calloc(size);
+      setUint8(ptr, size - 1, 1);
+      const kept = sharedOver(ptr, size);
+      expect(getUint8(ptr, size - 1)).toBe(1);
+      setUint8(ptr, 0, 2);
+      if (kept !== undefined) expect(kept[0]).toBe(2);
+      free(ptr);
+      if (kept === undefined) continue;
+      expect(codeOf(() => getUint8(ptr, size - 1))).toMatch(/^ERR_(OUT_OF_BOUNDS|FOREIGN_POINTER)$/);
+      expect(codeOf(() => setUint8(ptr, 0, 3))).toMatch(/^ERR_(OUT_OF_BOUNDS|FOREIGN_POINTER)$/);
+      // What a freed mapping held may be gone; nothing was written to it.
+      expect(kept[0]).not.toBe(3);
+    }
+  });
+
   test("of a few bytes is reached at its own alignment", () => {
     const blocks = Array.from({ length: 300 }, () => alignedAlloc(4, 4));
     for (const [i, ptr] of blocks.entries()) setInt32(ptr, 0, i);
@@ -209,6 +227,16 @@ describe("a block that was reached", () => {
     for (const ptr of blocks) free(ptr);
   });
 });
+
+/** The block as shared memory; undefined where the runtime has none over memory that is not its own. */
+function sharedOver(ptr: bigint, length: number): Uint8Array | undefined {
+  try {
+    return new Uint8Array(shared(ptr, length));
+  } catch (error) {
+    expect(error).toMatchObject({ code: "ERR_SHARED_VIEWS_UNSUPPORTED" });
+    return undefined;
+  }
+}
 
 describe("where there are no external ArrayBuffers", () => {
   afterEach(() => {

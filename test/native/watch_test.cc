@@ -4,6 +4,7 @@
 
 #include <vector>
 
+#include "core/block_hold.h"
 #include "heap.h"
 #include "threads.h"
 
@@ -74,6 +75,23 @@ TEST("a watch of a run changes with its length") {
   Watch second = watched(resized);
   EXPECT_EQ(deallocate(resized), Misuse::kNone);
   EXPECT(!is_unchanged(second));
+  EXPECT_VERIFIED();
+}
+
+TEST("a watch ends when the block, or another one of its page, is held, for a held block may be freed unseen") {
+  for (size_t bytes : {size_t{16}, size_t{1000}, size_t{32} << 10}) {
+    void *one = allocate(bytes), *other = allocate(bytes);
+    Watch watch_one = watched(one), watch_other = watched(other), none;
+    void* start = nullptr;
+    EXPECT(block_hold(one, bytes, &start) == HoldStatus::kHeld);
+    EXPECT(!is_unchanged(watch_one) && !is_unchanged(watch_other));
+    EXPECT(!watch(one, &none));
+    EXPECT_EQ(deallocate(one), Misuse::kNone);
+    EXPECT(!is_unchanged(watch_one) && !watch(one, &none));
+    block_let_go(start);
+    EXPECT(!is_unchanged(watch_one) && is_unchanged(watch_other));
+    EXPECT_EQ(deallocate(other), Misuse::kNone);
+  }
   EXPECT_VERIFIED();
 }
 
