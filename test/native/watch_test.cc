@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "core/block_hold.h"
+#include "core/made_arena.h"
 #include "heap.h"
 #include "threads.h"
 
@@ -91,6 +92,22 @@ TEST("a watch ends when the block, or another one of its page, is held, for a he
     block_let_go(start);
     EXPECT(!is_unchanged(watch_one) && is_unchanged(watch_other));
     EXPECT_EQ(deallocate(other), Misuse::kNone);
+  }
+  EXPECT_VERIFIED();
+}
+
+TEST("a watch of a block of a made arena ends with a reset, and with the arena") {
+  for (size_t bytes : {size_t{16}, size_t{200}, size_t{5000}, size_t{200'000}}) {
+    MadeArena* arena = made_arena_make(UINT64_MAX, "watched", 7);
+    Refusal refusal = {};
+    void* one = made_arena_take(arena, bytes, 16, &refusal);
+    Watch watch_one = watched(one);
+    made_arena_reset(arena);
+    EXPECT(!is_unchanged(watch_one));
+    void* other = made_arena_take(arena, bytes, 16, &refusal);
+    Watch watch_other = watched(other);
+    made_arena_destroy(arena);
+    EXPECT(!is_unchanged(watch_one) && !is_unchanged(watch_other));
   }
   EXPECT_VERIFIED();
 }
