@@ -98,9 +98,7 @@ void run_settle(PageHeader* run, size_t bytes, Arena* owner) {
   return page_free_remote(again.page, again.index);
 }
 
-Misuse free_in_bucket_page(const Place& place, const void* ptr) {
-  Misuse misuse = Misuse::kNone;
-  if (load_relaxed(place.page->held_blocks) != 0 && block_note_free(ptr, &misuse)) return misuse;
+Misuse free_unheld(const Place& place, const void* ptr) {
   for (;;) {
     Arena* owner = owner_of(*place.page);
     Arena* mine = arena_now();
@@ -119,6 +117,18 @@ Misuse free_in_bucket_page(const Place& place, const void* ptr) {
   store_owned(word, word | mask_of(place.index));
   page_count_free(arena_now(), place.page, offset);
   return Misuse::kNone;
+}
+
+// Out of line, so that the common free needs no room for what a hold answers.
+[[gnu::noinline]] Misuse free_in_held_page(const Place& place, const void* ptr) {
+  Misuse misuse = Misuse::kNone;
+  return block_note_free(ptr, &misuse) ? misuse : free_unheld(place, ptr);
+}
+
+Misuse free_in_bucket_page(const Place& place, const void* ptr) {
+  if (load_relaxed(place.page->held_blocks) != 0) [[unlikely]]
+    return free_in_held_page(place, ptr);
+  return free_unheld(place, ptr);
 }
 
 // The block that starts at `ptr` in a bucket page of the primary region, by the arithmetic of find_local(): what a free
