@@ -7,6 +7,7 @@ import { sizeFrom } from "./arguments.js";
 import { blockBuffer, maxBufferBytes, stretchBuffer } from "./buffers.js";
 import { capabilities } from "./capabilities.js";
 import {
+  arenaLimit,
   doubleFree,
   externalViewsUnsupported,
   invalidArgument,
@@ -45,7 +46,9 @@ export function memorySizeFrom(size: number | bigint, call: string): number {
 
 /** The same error as coming from the call that the program made. */
 export function asFrom(call: string, size: number, error: unknown): unknown {
-  return error instanceof PagerunError && error.code === "ERR_OUT_OF_MEMORY" ? outOfMemory(call, size) : error;
+  if (!(error instanceof PagerunError)) return error;
+  if (error.code === "ERR_OUT_OF_MEMORY") return outOfMemory(call, size);
+  return error.code === "ERR_ARENA_LIMIT" ? arenaLimit(call, size, error.limit, error.used) : error;
 }
 
 /**

@@ -96,7 +96,7 @@ function knownBlockBuffer(place: Place, to: number): MemoryBuffer | undefined {
 }
 
 /** What a new buffer shall cover: the block, or of a block too long for one, a part that has the bytes wanted. */
-function rangeFor(place: Place, to: number): { start: number; end: number } {
+export function rangeFor(place: Omit<Place, "stretch">, to: number): { start: number; end: number } {
   if (place.end - place.start <= maxBufferBytes) return place;
   const step = maxBufferBytes / 2;
   const start = place.address - ((place.address - place.start) % step);

@@ -91,6 +91,25 @@ export interface PagerunFailures {
     readonly ptr: bigint;
     readonly length: number;
   };
+  /** An arena has no room for the block under its limit. Every block is as it was. */
+  ERR_ARENA_LIMIT: {
+    readonly call: string;
+    /** Bytes asked for. */
+    readonly size: number | bigint;
+    /** Bytes that the arena may hand out. */
+    readonly limit: number;
+    /** Of these, in use. */
+    readonly used: number;
+  };
+  /** The arena has been destroyed, and all its blocks are free. Nothing was done. */
+  ERR_ARENA_DESTROYED: {
+    readonly call: string;
+  };
+  /** The block is live, and not of the arena that was called. Nothing was done. */
+  ERR_OTHER_ARENA: {
+    readonly call: string;
+    readonly ptr: bigint;
+  };
   /** The runtime has no ArrayBuffers over memory that is not its own. Use copyIn and copyOut. */
   ERR_EXTERNAL_VIEWS_UNSUPPORTED: {
     readonly call: string;
@@ -257,6 +276,20 @@ export function systemRefused(call: string, ptr: bigint, length: number, reason:
 export function sharedViewsUnsupported(call: string, ptr: bigint, length: number): PagerunError {
   const message = `Expected a runtime with external SharedArrayBuffers for ${call}, which this one has not`;
   return error("ERR_SHARED_VIEWS_UNSUPPORTED", message, { call, ptr, length });
+}
+
+export function arenaLimit(call: string, size: number | bigint, limit: number, used: number): PagerunError {
+  const message = `Expected room for ${size} bytes in ${call} but ${used} of the arena's ${limit} bytes are in use`;
+  return error("ERR_ARENA_LIMIT", message, { call, size, limit, used });
+}
+
+export function arenaDestroyed(call: string): PagerunError {
+  return error("ERR_ARENA_DESTROYED", `Expected a live arena for ${call} but it is destroyed`, { call });
+}
+
+export function otherArena(call: string, ptr: bigint): PagerunError {
+  const message = `Expected a block of this arena for ptr in ${call} but received ${describePointer(ptr)}, which is another's`;
+  return error("ERR_OTHER_ARENA", message, { call, ptr });
 }
 
 export function externalViewsUnsupported(call: string, ptr: bigint, length: number): PagerunError {

@@ -1,5 +1,6 @@
 // The public interface of pagerun. Owns the list of names and nothing else.
 export { type AllocOptions, alloc } from "./alloc.js";
+export { Arena, type ArenaOptions, type ArenaPressure } from "./arena.js";
 export { Block } from "./block.js";
 export { type Capabilities, capabilities } from "./capabilities.js";
 export { PagerunError, type PagerunErrorCode, type PagerunErrorOf, type PagerunFailures } from "./errors.js";

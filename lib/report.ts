@@ -77,7 +77,7 @@ export function verify(): Verdict {
   return broken === undefined ? { ok: true } : { ok: false, ...broken };
 }
 
-/** An arena: an independent set of pages, owned by one thread at a time. */
+/** An arena: an independent set of pages, owned by one thread at a time. Every thread has one; programs make more. */
 export interface ArenaSnapshot {
   readonly id: number;
   /** `idle`: kept for the next thread. `abandoned`: its thread ended with live blocks. */
@@ -86,6 +86,17 @@ export interface ArenaSnapshot {
   readonly pages: number;
   readonly liveBlocks: number;
   readonly liveBytes: number;
+  /** What is told of an arena that the program made; undefined for the arenas of threads. */
+  readonly made:
+    | {
+        /** As it was given to `new Arena`, cut to 47 bytes of UTF-8. */
+        readonly name: string;
+        /** In bytes; infinite when it has none. */
+        readonly limit: number;
+        /** Id of the arena of the thread that made it. */
+        readonly host: number;
+      }
+    | undefined;
 }
 
 /** A page, or a short run of pages, that is divided into equal blocks; or one large block over a run of pages. */
@@ -94,7 +105,7 @@ export interface PageSnapshot {
   readonly address: bigint;
   /** `bucket`: divided into blocks. `run`: one block. */
   readonly kind: "bucket" | "run";
-  /** Id of the arena that owns it; undefined for runs, which belong to nobody. */
+  /** Id of the arena that owns it; undefined for runs that no Arena of the program owns. */
   readonly arena: number | undefined;
   /** Index of the block size; undefined for runs. */
   readonly sizeClass: number | undefined;
@@ -124,6 +135,8 @@ export interface RunSnapshot {
 export interface MappingSnapshot {
   readonly address: bigint;
   readonly bytes: number;
+  /** Id of the arena of the program that owns it, if one does. */
+  readonly arena: number | undefined;
 }
 
 /** OS pages that `mapPages` has mapped. */
@@ -179,16 +192,20 @@ export function snapshot(): Snapshot {
   const { totals, arenas, pages, runs, mappings, ranges, parts, bitmapWords } = native;
   return {
     totals,
-    arenas: arenas.map((arena) => ({ ...arena, state: arenaStates[arena.state]! })),
+    arenas: arenas.map(({ state, host, name, limit, ...arena }) => ({
+      ...arena,
+      state: arenaStates[state]!,
+      made: host === 0 ? undefined : { name, limit, host },
+    })),
     pages: pages.map(({ isBucket, arena, sizeClass, bitmapWord, ...page }) => ({
       ...page,
       kind: isBucket ? "bucket" : "run",
-      arena: isBucket ? arena : undefined,
+      arena: arena === 0 ? undefined : arena,
       sizeClass: isBucket ? sizeClass : undefined,
       bitmap: bitmapWords.slice(bitmapWord, bitmapWord + Math.ceil(page.capacity / 64)),
     })),
     runs,
-    mappings,
+    mappings: mappings.map(({ arena, ...mapping }) => ({ ...mapping, arena: arena === 0 ? undefined : arena })),
     ranges: ranges.map(({ part, parts: count, ...range }) => ({
       ...range,
       parts: parts.slice(part, part + count).map((found) => ({ ...found, protection: protections[found.protection]! })),

@@ -13,6 +13,9 @@ export type MisuseNumber = number | undefined;
 /** Why a call on OS pages was refused, as the addon numbers it; undefined where it was done. */
 export type RangeStatusNumber = number | undefined;
 
+/** A misuse or an arena's refusal, as the addon numbers it; undefined where there was none. */
+export type ArenaStatus = number | undefined;
+
 /** A free-standing copy of the core's totals, all in bytes but the counts. */
 export interface NativeTotals {
   reservedBytes: number;
@@ -29,7 +32,16 @@ export interface NativeTotals {
 
 export interface NativeSnapshot {
   totals: NativeTotals;
-  arenas: { id: number; state: number; pages: number; liveBlocks: number; liveBytes: number }[];
+  arenas: {
+    id: number;
+    state: number;
+    pages: number;
+    liveBlocks: number;
+    liveBytes: number;
+    host: number;
+    name: string;
+    limit: number;
+  }[];
   pages: {
     address: bigint;
     isBucket: boolean;
@@ -43,7 +55,7 @@ export interface NativeSnapshot {
     bitmapWord: number;
   }[];
   runs: { address: bigint; pages: number; dirty: boolean }[];
-  mappings: { address: bigint; bytes: number }[];
+  mappings: { address: bigint; bytes: number; arena: number }[];
   ranges: {
     address: bigint;
     bytes: number;
@@ -144,6 +156,34 @@ export interface Binding {
    * more is said), its usable bytes, the pointer, and the first address of the stretch that has all of the block (0: none).
    */
   locate(): MisuseNumber;
+
+  /** What the calls of arenas return beside misuses. */
+  readonly arenaStatus: Readonly<Record<"overLimit" | "noMemory" | "otherArena" | "noArena", number>>;
+  /** In: the limit in bytes, or infinity. Out: the handle, or 0. */
+  arenaMake(name: string): void;
+  /** In: a handle, bytes, alignment (0: zero bytes). Out: the block, the bytes in use before and behind. */
+  arenaMalloc(): ArenaStatus;
+  /** In: a handle, a block of it, bytes. Out: as above. */
+  arenaRealloc(): ArenaStatus;
+  /** In: a handle, a block of it. */
+  arenaFree(): ArenaStatus;
+  /**
+   * In: a handle, a pointer. Out, as numbers: the first address of the block that holds it, its usable bytes, the
+   * pointer, first address and bytes of the memory that an ArrayBuffer would be over, 1 when that is the block's alone.
+   */
+  arenaLocate(): ArenaStatus;
+  /**
+   * In: a handle, a pointer into a live block of it, first address and bytes of what the buffer shall cover of that
+   * memory. Null where the runtime refuses it, or the block has gone.
+   */
+  arenaBuffer(): ArrayBuffer | null;
+  /** In: a handle. Out: the bytes in use. */
+  arenaUsed(): ArenaStatus;
+  /** In: a handle. Both detach every ArrayBuffer of the arena. */
+  arenaReset(): ArenaStatus;
+  arenaDestroy(): ArenaStatus;
+  /** In: a handle. The arena ends when it has no ArrayBuffer any more. */
+  arenaDrop(): ArenaStatus;
 
   /**
    * In: a pointer into a live block of a region. The buffer covers the stretch that holds the pointer. Null where the

@@ -7,6 +7,7 @@
 #include <cstdint>
 
 #include "../core/block_hold.h"
+#include "../core/made_arena.h"
 #include "../core/range_table.h"
 #include "../harden/misuse.h"
 #include "../inspect/snapshot.h"
@@ -85,6 +86,18 @@ struct CoreApi {
   /// As block_hold.h says: the bytes stay what they are, whoever frees the block, until the hold is taken back.
   HoldStatus (*block_hold)(const void* ptr, size_t bytes, void** start);
   void (*block_let_go)(void* start);
+
+  // Arenas that programs make, as made_arena.h says.
+  MadeArena* (*arena_make)(uint64_t limit_bytes, const char* name, size_t name_bytes);
+  void* (*arena_take)(MadeArena* arena, size_t bytes, size_t alignment, Refusal* refusal);
+  void* (*arena_take_zeroed)(MadeArena* arena, size_t bytes, Refusal* refusal);
+  Misuse (*arena_resize)(MadeArena* arena, void* ptr, size_t bytes, void** result, Refusal* refusal);
+  uint64_t (*arena_bytes)(const MadeArena* arena);
+  void (*arena_reset)(MadeArena* arena);
+  void (*arena_destroy)(MadeArena* arena);
+  Misuse (*arena_find)(const void* ptr, Block* block, ArenaMemory* memory);
+  bool (*arena_pin)(const ArenaMemory& memory);
+  void (*arena_unpin)(const ArenaMemory& memory);
 
   // Ranges, as range_table.h says.
   RangeStatus (*range_take)(size_t bytes, const RangeOptions* options, void** start);

@@ -234,27 +234,34 @@ void made_arenas_fork(Arena* host) {
   for (Arena* arena = host->made; arena != nullptr; arena = arena->made_next) made_arena_of(arena)->lock.reset();
 }
 
-bool made_arena_pin(const void* ptr, PinnedMemory* memory) {
-  Block block;
+Misuse made_arena_find(const void* ptr, Block* block, ArenaMemory* memory) {
+  *memory = {};
   Arena* owner = nullptr;
-  Misuse misuse = locate_owned(ptr, &block, &owner);
+  Misuse misuse = locate_owned(ptr, block, &owner);
   bool is_mine = owner != nullptr && load_relaxed(owner->host) == arena_now();
-  if ((misuse != Misuse::kNone && misuse != Misuse::kInteriorPointer) || !is_mine) return false;
+  if (block->start == nullptr || !is_mine) return misuse;
   MadeArena* arena = made_arena_of(owner);
-  *memory = {static_cast<char*>(block.start), block.usable_bytes, arena, arena->id};
-  if (block.kind == static_cast<uint32_t>(PageKind::kMapping)) return mapping_table.pin(block.start);
-  Region* region = region_of(block.start);
-  PageHeader* page = region->header_of(block.start);
-  if (block.kind == static_cast<uint32_t>(PageKind::kRun)) return run_list.pin(page);
-  Extent* extent = extent_of(arena, page);
+  *memory = {static_cast<char*>(block->start), block->usable_bytes, arena, arena->id};
+  if (block->kind != static_cast<uint32_t>(PageKind::kBucket)) return misuse;
+  Region* region = region_of(block->start);
+  const Extent* extent = extent_of(arena, region->header_of(block->start));
   CHECK(extent != nullptr);
-  extent->pins++;
   memory->start = region->address_of(extent->first);
   memory->bytes = extent->pages * kPageBytes;
+  return misuse;
+}
+
+bool made_arena_pin(const ArenaMemory& memory) {
+  Region* region = region_of(memory.start);
+  if (region == nullptr) return mapping_table.pin(memory.start);
+  PageHeader* page = region->header_of(memory.start);
+  Extent* extent = extent_of(memory.arena, page);
+  if (extent == nullptr) return run_list.pin(page);
+  extent->pins++;
   return true;
 }
 
-void made_arena_unpin(const PinnedMemory& memory) {
+void made_arena_unpin(const ArenaMemory& memory) {
   Region* region = region_of(memory.start);
   if (region == nullptr) return mapping_table.unpin(memory.start);
   PageHeader* page = region->header_of(memory.start);

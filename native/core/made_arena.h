@@ -87,20 +87,22 @@ void made_arenas_end(Arena* host);
 /// For the child of a fork, which has taken along the arenas of `host` alone: nobody holds their locks.
 void made_arenas_fork(Arena* host);
 
-/// What an ArrayBuffer over a block is over: memory that stays where it is until made_arena_unpin().
-struct PinnedMemory {
+/// The memory round a block of a made arena that an ArrayBuffer over it is over: the extent that has the block, or the
+/// run or mapping that the block is.
+struct ArenaMemory {
   char* start;
   size_t bytes;
-  MadeArena* arena;  // whose it was; looked at only as long as it has
-  uint64_t id;       // this one
+  MadeArena* arena;  // whose it is; null when it is none of the calling thread's
+  uint64_t id;       // this arena, and not a later one of the same record
 };
 
-/// Pins the memory round `ptr`, which is in a live block of an arena that the calling thread made: the extent that has
-/// it, the run, or the mapping. False when it is not, or not any more.
-bool made_arena_pin(const void* ptr, PinnedMemory* memory);
+/// As locate(), and the memory round the block.
+Misuse made_arena_find(const void* ptr, Block* block, ArenaMemory* memory);
 
-/// Takes a pin back, on the same thread. The arena may have ended since.
-void made_arena_unpin(const PinnedMemory& memory);
+/// Pins memory that was found just now, so that it stays where it is and with nobody else; false when another thread
+/// has freed it meanwhile. unpin() takes a pin back, on the same thread; the arena may have ended since.
+bool made_arena_pin(const ArenaMemory& memory);
+void made_arena_unpin(const ArenaMemory& memory);
 
 /// A run of `pages` pages for a bucket page, as RunList::take(); null when memory is exhausted.
 PageHeader* extents_take(MadeArena* arena, uint32_t pages);

@@ -44,6 +44,7 @@ Napi::Object load(Napi::Env env, Napi::Object exports) {
   exports.Set("rangeStatus", range_status_numbers(env));
   exports.Set("isPreloaded", core() != core_api_own());
   define_heap_calls(exports, environment);
+  define_arena_calls(exports, environment);
   define_buffer_calls(exports, environment);
   define_block_calls(exports, environment);
   define_tables(exports, environment);

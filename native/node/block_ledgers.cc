@@ -13,6 +13,13 @@ namespace {
 
 void unpin_object(napi_env /*env*/, void* start, void* /*hint*/) { core()->mapping_unpin(start); }
 
+// The arena of the block is about to end, and the block with it: its memory stays with nobody.
+void pin_in_arena(BlockBuffer* buffer) {
+  Block block;
+  core()->arena_find(buffer->ptr, &block, &buffer->pinned);
+  if (buffer->pinned.arena != nullptr && !core()->arena_pin(buffer->pinned)) buffer->pinned.arena = nullptr;
+}
+
 }  // namespace
 
 bool is_attached(napi_env env, napi_value value) {
@@ -136,7 +143,9 @@ bool BlockLedgers::end_with_home(BlockBuffer* buffer) {
     return false;
   }
   buffer->is_ended = true;
-  return !buffer->is_proven && !detach(buffer, value_of(*buffer));
+  if (buffer->is_proven || detach(buffer, value_of(*buffer))) return false;
+  pin_in_arena(buffer);
+  return true;
 }
 
 void BlockLedgers::memory_finalizer(napi_env /*env*/, void* ptr, void* data) {
@@ -145,7 +154,13 @@ void BlockLedgers::memory_finalizer(napi_env /*env*/, void* ptr, void* data) {
   buffer->is_gone = true;
   if (!buffer->is_ended) return;
   // A misuse: the program has freed the block behind the Block's back. There is nobody to tell.
-  if (!buffer->is_proven && !buffer->is_foreign) static_cast<void>(core()->deallocate(ptr));
+  if (!buffer->is_proven && !buffer->is_foreign) {
+    if (buffer->pinned.arena != nullptr) {
+      core()->arena_unpin(buffer->pinned);
+    } else {
+      static_cast<void>(core()->deallocate(ptr));
+    }
+  }
   buffer->owner->remove(buffer);
 }
 

@@ -17,6 +17,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "../abi/core_api.h"
 #include "../base/list.h"
 
 namespace pagerun::node {
@@ -38,6 +39,7 @@ struct BlockBuffer {
   bool is_gone = false;          // the memory's finalizer has run
   bool is_moved = false;         // it has been seen without its memory before that was so
   bool is_foreign = false;       // the environment ends, and another one may still reach the memory
+  ArenaMemory pinned = {};       // what is kept of an arena that has ended; its `arena` is null otherwise
   BlockBuffer* next = nullptr;
   BlockBuffer* prev = nullptr;
 };

@@ -15,6 +15,9 @@ void define_tables(Napi::Object exports, Environment* environment);
 /// malloc, calloc, realloc, alignedAlloc, free, locate.
 void define_heap_calls(Napi::Object exports, Environment* environment);
 
+/// What a made arena does: arenaMake, arenaMalloc ... arenaDrop.
+void define_arena_calls(Napi::Object exports, Environment* environment);
+
 /// ArrayBuffers over memory: stretchBuffer, blockBuffer, watchWindow, uncheckedBuffer, and whether the runtime allows
 /// them.
 void define_buffer_calls(Napi::Object exports, Environment* environment);

@@ -18,6 +18,7 @@
 
 #include "../abi/core_api.h"
 #include "../core/page.h"
+#include "arena_handles.h"
 #include "block_ledgers.h"
 
 namespace pagerun::node {
@@ -48,6 +49,7 @@ struct Environment {
   MailboxWord* mailbox;                               // the memory of `mailbox_buffer`
   Napi::Reference<Napi::ArrayBuffer> mailbox_buffer;  // keeps it alive as long as the functions that use it
   BlockLedgers blocks;
+  ArenaHandles arenas;
 };
 
 /// Makes the environment's arena the thread's for one call of the core.

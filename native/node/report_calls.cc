@@ -53,6 +53,10 @@ Napi::Object record_from(Napi::Env env, const ArenaRecord& arena) {
   object.Set("pages", number_from(env, arena.pages));
   object.Set("liveBlocks", number_from(env, arena.live_blocks));
   object.Set("liveBytes", number_from(env, arena.live_bytes));
+  object.Set("host", number_from(env, arena.host));
+  object.Set("name", Napi::String::New(env, arena.name));
+  object.Set("limit", arena.limit_bytes == kNoLimit ? Napi::Number::New(env, __builtin_huge_val())
+                                                    : number_from(env, arena.limit_bytes));
   return object;
 }
 
@@ -83,6 +87,7 @@ Napi::Object record_from(Napi::Env env, const MappingRecord& mapping) {
   Napi::Object object = Napi::Object::New(env);
   object.Set("address", address_from(env, mapping.address));
   object.Set("bytes", number_from(env, mapping.bytes));
+  object.Set("arena", number_from(env, mapping.arena));
   return object;
 }
 

@@ -40,6 +40,12 @@ Misuse state_of(const void* ptr) {
   return locate(ptr, &block);
 }
 
+bool pin(const void* ptr, ArenaMemory* memory) {
+  Block block;
+  made_arena_find(ptr, &block, memory);
+  return memory->arena != nullptr && made_arena_pin(*memory);
+}
+
 std::vector<void*> take_all_sizes(MadeArena* arena) {
   std::vector<void*> blocks;
   for (size_t bytes : kSizes) {
@@ -468,8 +474,8 @@ TEST("pinned memory stays where it is and with nobody, through frees, reset and 
   for (size_t bytes : {size_t{100}, size_t{100000}, kMappingBytes}) {
     MadeArena* arena = make();
     auto* block = static_cast<char*>(take(arena, bytes));
-    PinnedMemory memory = {};
-    EXPECT(made_arena_pin(block + 50, &memory) && made_arena_pin(block, &memory));
+    ArenaMemory memory = {};
+    EXPECT(pin(block + 50, &memory) && pin(block, &memory));
     EXPECT(memory.start <= block && block + bytes <= memory.start + memory.bytes);
     if (bytes > 100) EXPECT_EQ(deallocate(block), Misuse::kNone);
     made_arena_destroy(arena);
@@ -495,8 +501,8 @@ TEST("an extent stays with its arena while it is pinned, and goes back with the 
   MadeArena* arena = make();
   std::vector<void*> blocks;
   for (int i = 0; i < 5000; i++) blocks.push_back(take(arena, 1024));
-  PinnedMemory memory = {};
-  EXPECT(made_arena_pin(blocks[4000], &memory));
+  ArenaMemory memory = {};
+  EXPECT(pin(blocks[4000], &memory));
   uint32_t extents = arena->extent_count;
   free_all(blocks);
   EXPECT(arena->extent_count < extents && arena->extent_count >= 1);
