@@ -3,10 +3,10 @@
 // Thread rule: an Arena belongs to the thread that made it and ends with it. Its blocks are blocks of the heap: any thread
 // may view and free them.
 import { type AllocOptions, allocIn } from "./alloc.js";
+import { ArenaBuffers } from "./arena-buffers.js";
 import { alignmentFrom, checkPointer, sizeFrom } from "./arguments.js";
 import { type Block, plainAlignment } from "./block.js";
-import { maxBufferBytes, rangeFor } from "./buffers.js";
-import { capabilities } from "./capabilities.js";
+import { maxBufferBytes } from "./buffers.js";
 import {
   arenaDestroyed,
   arenaLimit,
@@ -21,7 +21,7 @@ import { type BlockHome, endBlocks, endLife, Life } from "./ledger.js";
 import { misuseError } from "./misuse.js";
 import { binding, mailbox } from "./native/binding.js";
 
-const { arenaMake, arenaMalloc, arenaRealloc, arenaFree, arenaLocate, arenaBuffer, arenaUsed } = binding;
+const { arenaMake, arenaMalloc, arenaRealloc, arenaFree, arenaLocate, arenaUsed } = binding;
 const { arenaReset, arenaDestroy, arenaDrop, arenaStatus, misuse: misuseNumbers, adjustExternalMemory } = binding;
 const { pointers, numbers } = mailbox;
 
@@ -31,8 +31,6 @@ const highWaterShare = 0.8;
 const tellBytes = 256 * 1024;
 /** Instead of an alignment: all bytes are zero. */
 const zeroed = 0;
-/** So many buffers are remembered before those are looked for that have been collected. */
-const leastSweep = 64;
 
 /** Why `onPressure` is called. */
 export interface ArenaPressure {
@@ -76,16 +74,6 @@ interface Account {
   life: Life | undefined;
   toldBytes: number;
 }
-
-/** An ArrayBuffer over the memory from address `start` to address `end` (not included). */
-interface KnownBuffer {
-  readonly start: number;
-  readonly end: number;
-  /** A WeakRef, or something that keeps the buffer: the same to whoever asks. */
-  readonly reference: { deref(): ArrayBuffer | undefined };
-}
-
-const noBuffer = new ArrayBuffer(0);
 
 const collected = new FinalizationRegistry<Account>((account) => {
   if (account.life !== undefined) endLife(account.life);
@@ -205,15 +193,7 @@ export class Arena implements Disposable {
   #isAboveHighWater = false;
   #isInCallback = false;
   #home: ArenaHome | undefined = undefined;
-  /** By the first address of the memory that they are over. */
-  readonly #buffers = new Map<number, KnownBuffer>();
-  #bufferBytes = 0;
-  /** The buffer of the last view, if it is over memory of many blocks: the next one is likely to be there too. */
-  #lastStart = 0;
-  #lastBuffer = noBuffer;
-  /** The first address of the buffer that was looked for last. */
-  #from = 0;
-  #nextSweep = leastSweep;
+  readonly #buffers = new ArenaBuffers();
 
   /**
    * Cost: about a microsecond, and no memory until the first block.
@@ -339,10 +319,10 @@ export class Arena implements Disposable {
         bytes,
       );
     }
-    const isThere = numbers[3]! === this.#lastStart && this.#lastBuffer.byteLength !== 0;
-    const buffer = isThere ? this.#lastBuffer : this.#bufferFor(ptr, address, address + bytes);
+    const buffers = this.#buffers;
+    const buffer = buffers.find(this.#account.handle, ptr, bytes);
     if (buffer === undefined) throw externalViewsUnsupported("view", ptr, bytes);
-    return new Uint8Array(buffer, address - this.#from, bytes);
+    return new Uint8Array(buffer, address - buffers.start, bytes);
   }
 
   /**
@@ -413,7 +393,7 @@ export class Arena implements Disposable {
   /** What V8 counts by itself, and what the Blocks have told it of, is not told again. */
   #note(used: number): void {
     const account = this.#account;
-    const bytes = Math.max(0, used - this.#bufferBytes - (account.life?.keptBytes ?? 0));
+    const bytes = Math.max(0, used - this.#buffers.keptBytes - (account.life?.keptBytes ?? 0));
     if (bytes > account.toldBytes + tellBytes || bytes < account.toldBytes - tellBytes) tell(account, bytes);
   }
 
@@ -478,57 +458,6 @@ export class Arena implements Disposable {
     return isNoBlock ? outOfBounds("view", ptr, bytes, undefined) : this.#refusal("view", ptr, bytes, status);
   }
 
-  /** An ArrayBuffer that has the bytes from `address` to `to`; the mailbox says where, as arenaLocate has left it. */
-  #bufferFor(ptr: bigint, address: number, to: number): ArrayBuffer | undefined {
-    const start = numbers[3]!;
-    const end = start + numbers[4]!;
-    const isOwn = numbers[5] === 1;
-    const known = this.#buffers.get(start);
-    const buffer = known?.reference.deref();
-    if (known !== undefined && buffer !== undefined && known.start <= address && to <= known.end) {
-      this.#from = known.start;
-      if (buffer.byteLength === known.end - known.start) return this.#remember(start, buffer, isOwn);
-    }
-    return capabilities.externalViews
-      ? this.#newBuffer(ptr, rangeFor({ start, end, address }, to), start, isOwn)
-      : undefined;
-  }
-
-  #newBuffer(
-    ptr: bigint,
-    { start, end }: { start: number; end: number },
-    memoryStart: number,
-    isOwn: boolean,
-  ): ArrayBuffer | undefined {
-    numbers[0] = this.#account.handle;
-    pointers[1] = ptr;
-    pointers[2] = BigInt(start);
-    numbers[3] = end - start;
-    const buffer = arenaBuffer();
-    if (buffer === null) return undefined;
-    this.#sweep();
-    // The memory of many blocks stays as long as the arena, that of one until it is freed, by whomever.
-    const reference = isOwn ? new WeakRef(buffer) : { deref: () => buffer };
-    this.#buffers.set(memoryStart, { start, end, reference });
-    if (!isOwn) this.#bufferBytes += end - start;
-    this.#from = start;
-    return this.#remember(memoryStart, buffer, isOwn);
-  }
-
-  #remember(memoryStart: number, buffer: ArrayBuffer, isOwn: boolean): ArrayBuffer {
-    this.#lastStart = isOwn ? 0 : memoryStart;
-    this.#lastBuffer = isOwn ? noBuffer : buffer;
-    return buffer;
-  }
-
-  #sweep(): void {
-    if (this.#buffers.size < this.#nextSweep) return;
-    for (const [start, { reference }] of this.#buffers) {
-      if (reference.deref() === undefined) this.#buffers.delete(start);
-    }
-    this.#nextSweep = Math.max(leastSweep, this.#buffers.size * 2);
-  }
-
   #openHome(): void {
     this.#home = new ArenaHome(this);
     this.#account.life = this.#home.life;
@@ -537,8 +466,6 @@ export class Arena implements Disposable {
   /** The addon ends the views of the arena itself. */
   #endViews(): void {
     this.#buffers.clear();
-    this.#remember(0, noBuffer, true);
-    this.#bufferBytes = 0;
     this.#isAboveHighWater = false;
     if (this.#home === undefined) return;
     endBlocks(this.#home);

@@ -33,8 +33,19 @@ async function loadedOver(differences: Partial<Native["binding"]>): Promise<Pack
   return import("../../lib/index.js") as unknown as Promise<Package>;
 }
 
-function expectCopiesOnly({ capabilities, view, malloc, free, copyIn, copyOut, realloc, usableSize }: Package): void {
+function expectArenaWithoutViews({ Arena, copyIn, copyOut }: Package): void {
+  const arena = new Arena({ limit: 1000 });
+  const ptr = arena.malloc(100);
+  expect(() => arena.view(ptr, 100)).toThrow(expect.objectContaining({ code: "ERR_EXTERNAL_VIEWS_UNSUPPORTED" }));
+  copyIn(ptr, new Uint8Array(100).fill(9));
+  expect(copyOut(ptr, 100)[99]).toBe(9);
+  arena.destroy();
+}
+
+function expectCopiesOnly(pagerun: Package): void {
+  const { capabilities, view, malloc, free, copyIn, copyOut, realloc, usableSize } = pagerun;
   expect(capabilities.externalViews).toBe(false);
+  expectArenaWithoutViews(pagerun);
   for (const { size } of kinds) {
     let ptr = malloc(size);
     expect(() => view(ptr, size)).toThrow(

@@ -2,6 +2,7 @@
 // A line below `@ts-expect-error` must be an error; the compiler says so where it is none.
 import {
   type AllocOptions,
+  Arena,
   addressOf,
   type alignedAlloc,
   alloc,
@@ -142,6 +143,27 @@ block.setFloat32(0, 1n);
 // @ts-expect-error
 alloc(8, { zero: 1 });
 
+// An Arena has the same calls; its limit and name are read.
+const arena: Arena = new Arena({
+  name: "x",
+  limit: 10n,
+  profile: "fast",
+  onPressure: ({ used }, { limit }) => used < limit,
+});
+same<ReturnType<typeof arena.malloc>, bigint>(true);
+same<ReturnType<typeof arena.alloc>, Block>(true);
+same<ReturnType<typeof arena.view>, Uint8Array>(true);
+same<typeof arena.limit, number>(true);
+same<typeof arena.used, number>(true);
+function usesArena(): bigint {
+  using scoped = new Arena();
+  return scoped.malloc(16);
+}
+// @ts-expect-error
+new Arena({ profile: "hardened" });
+// @ts-expect-error
+arena.limit = 4;
+
 // What is reported cannot be changed by accident.
 // @ts-expect-error
 capabilities.externalViews = false;
@@ -175,6 +197,9 @@ same<
   | "ERR_LOCK_LIMIT"
   | "ERR_SYSTEM_REFUSED"
   | "ERR_SHARED_VIEWS_UNSUPPORTED"
+  | "ERR_ARENA_LIMIT"
+  | "ERR_ARENA_DESTROYED"
+  | "ERR_OTHER_ARENA"
   | "ERR_EXTERNAL_VIEWS_UNSUPPORTED"
 >(true);
 
@@ -206,6 +231,14 @@ function tell(error: unknown): string {
       same<typeof error.address, bigint>(true);
       return error.invariant;
     case "ERR_HEAP_DESTROYED":
+    case "ERR_ARENA_DESTROYED":
+      return error.call;
+    case "ERR_ARENA_LIMIT":
+      same<typeof error.limit, number>(true);
+      same<typeof error.used, number>(true);
+      return error.call;
+    case "ERR_OTHER_ARENA":
+      same<typeof error.ptr, bigint>(true);
       return error.call;
     case "ERR_LOCK_LIMIT":
       same<typeof error.limit, number>(true);
@@ -233,4 +266,4 @@ const plain: Error = whole;
 // @ts-expect-error
 new PagerunError();
 
-export { blockBuffer, blockBytes, plain, pointer, tell, usesBlock };
+export { blockBuffer, blockBytes, plain, pointer, tell, usesArena, usesBlock };
