@@ -86,7 +86,7 @@ void run_settle(PageHeader* run, size_t bytes, Arena* owner) {
 // Frees a block of a made arena. Until the lock is held, the arena's thread may end all of its blocks: what was known
 // of the page is looked at again.
 [[gnu::noinline]] Misuse free_in_made_arena(MadeArena* owner, const Place& place, const void* ptr) {
-  if (load_relaxed(owner->host) == arena_now()) return made_arena_free(owner, place.page, place.index);
+  if (is_mine(owner)) return made_arena_free(owner, place.page, place.index);
   LockGuard guard(owner->lock);
   Place again;
   Block block;

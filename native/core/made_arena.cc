@@ -53,6 +53,7 @@ void host_unlink(MadeArena* arena) {
   (prev == nullptr ? arena->host->made : prev->made_next) = next;
   if (next != nullptr) next->made_prev = prev;
   store_relaxed(arena->host, nullptr);
+  store_relaxed(arena->thread, nullptr);
 }
 
 // The longest beginning of a text that fits and ends with a whole character of UTF-8.
@@ -158,6 +159,7 @@ MadeArena* made_arena_make(uint64_t limit_bytes, const char* name, size_t name_b
   size_t length = name_length(name, name_bytes);
   if (length > 0) memcpy(arena->name, name, length);
   arena->name[length] = 0;
+  store_relaxed(arena->thread, __builtin_thread_pointer());
   host_link(host, arena);
   arena->state.store(ArenaState::kMade, std::memory_order_release);
   return arena;
@@ -238,9 +240,9 @@ Misuse made_arena_find(const void* ptr, Block* block, ArenaMemory* memory) {
   *memory = {};
   Arena* owner = nullptr;
   Misuse misuse = locate_owned(ptr, block, &owner);
-  bool is_mine = owner != nullptr && load_relaxed(owner->host) == arena_now();
-  if (block->start == nullptr || !is_mine) return misuse;
+  if (block->start == nullptr || owner == nullptr || !is_made(owner)) return misuse;
   MadeArena* arena = made_arena_of(owner);
+  if (!is_mine(arena)) return misuse;
   *memory = {static_cast<char*>(block->start), block->usable_bytes, arena, arena->id};
   if (block->kind != static_cast<uint32_t>(PageKind::kBucket)) return misuse;
   Region* region = region_of(block->start);

@@ -42,6 +42,7 @@ struct Extent {
 
 struct MadeArena : Arena {
   Lock lock;
+  const void* thread;  // whose it is, by its thread pointer: current_arena may be another one for a while
   uint64_t limit_bytes;
   char name[kArenaNameBytes];
   uint32_t extent_count;
@@ -50,6 +51,10 @@ struct MadeArena : Arena {
 };
 
 inline MadeArena* made_arena_of(Arena* arena) { return static_cast<MadeArena*>(arena); }
+
+/// True on the thread that made the arena. No other thread has the same thread pointer as long as there is the arena,
+/// which ends with its thread.
+inline bool is_mine(const MadeArena* arena) { return load_relaxed(arena->thread) == __builtin_thread_pointer(); }
 
 /// Why a made arena gave no block.
 enum class Refusal : uint32_t { kNone = 0, kLimit = 1, kMemory = 2 };

@@ -30,8 +30,8 @@ constexpr uint32_t kMaxListLength = 1u << 26;  // a list longer than this has a 
 
 // Stands still while we look: our own arenas, and those of threads that have ended (under arenas_lock).
 bool stands_still(const Arena* arena) {
-  return arena == arena_now() || load_relaxed(arena->host) == arena_now() ||
-         arena->state.load(std::memory_order_relaxed) == ArenaState::kAbandoned;
+  if (is_made(arena)) return is_mine(static_cast<const MadeArena*>(arena));
+  return arena == arena_now() || arena->state.load(std::memory_order_relaxed) == ArenaState::kAbandoned;
 }
 
 bool is_known_arena(const Arena* wanted) {

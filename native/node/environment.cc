@@ -7,8 +7,7 @@ const CoreApi* core() {
   return kCore;
 }
 
-Environment::Environment(Napi::Env env)
-    : core(node::core()), arena(core->arena_open()), blocks(env), arenas(env) {
+Environment::Environment(Napi::Env env) : core(node::core()), arena(core->arena_open()), blocks(env), arenas(env) {
   Napi::ArrayBuffer buffer = Napi::ArrayBuffer::New(env, kMailboxWords * sizeof(MailboxWord));
   mailbox = static_cast<MailboxWord*>(buffer.Data());
   mailbox_buffer = Napi::Persistent(buffer);
