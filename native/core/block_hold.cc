@@ -124,10 +124,10 @@ bool block_is_only_held(const void* start) {
 
 void page_open_fast_path(PageHeader* page) {
   if (load_relaxed(page->held_blocks) != 0) return;
-  store_relaxed(page->start_limit, kStartLimits.of_class[page->size_class]);
   store_relaxed(page->script_owner, owner_of(*page)->script_number);
-  std::atomic_thread_fence(std::memory_order_seq_cst);  // pairs with add_hold()
-  if (load_relaxed(page->held_blocks) != 0) page_close_fast_path(page);
+  // seq_cst, both: pairs with add_hold()
+  __atomic_store_n(&page->start_limit, kStartLimits.of_class[page->size_class], __ATOMIC_SEQ_CST);
+  if (__atomic_load_n(&page->held_blocks, __ATOMIC_SEQ_CST) != 0) page_close_fast_path(page);
 }
 
 const AddressTable<BlockHold>& held_blocks() { return table; }
