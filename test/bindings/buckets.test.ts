@@ -5,11 +5,11 @@ import { describe, expect, test } from "vitest";
 import { freeByCore, mallocByCore } from "../../lib/internal/testing.js";
 import {
   codeOf,
-  thrownBy,
   expectLiveBlocks,
   isOwnHeap,
   kilobyte,
   megabyte,
+  thrownBy,
   totalsAtRest,
   verifyAfterEach,
 } from "../support/heap.js";
