@@ -153,12 +153,11 @@ void BlockLedgers::memory_finalizer(napi_env /*env*/, void* ptr, void* data) {
   if (buffer->is_pinned) core()->mapping_unpin(ptr);
   buffer->is_gone = true;
   if (!buffer->is_ended) return;
-  // A misuse: the program has freed the block behind the Block's back. There is nobody to tell.
   if (!buffer->is_proven && !buffer->is_foreign) {
     if (buffer->pinned.arena != nullptr) {
       core()->arena_unpin(buffer->pinned);
     } else {
-      static_cast<void>(core()->deallocate(ptr));
+      buffer->owner->free_block(ptr);
     }
   }
   buffer->owner->remove(buffer);
@@ -180,16 +179,26 @@ void BlockLedgers::judge(const List<BlockBuffer>& buffers) const {
   }
 }
 
-void BlockLedgers::free_left(const LedgerEntry& entry) {
-  if (entry.ptr == nullptr || entry.home != 0) return;
-  bool is_unreachable = entry.buffer == nullptr || (entry.buffer->is_gone && !entry.buffer->is_foreign);
-  if (is_unreachable) static_cast<void>(core()->deallocate(entry.ptr));
+// A misuse means that the program has freed the block behind its Block's back. There is nobody to tell.
+void BlockLedgers::free_block(void* ptr) const {
+  ArenaScope scope(environment_);
+  static_cast<void>(core()->deallocate(ptr));
 }
 
-BlockLedgers::~BlockLedgers() {
+void BlockLedgers::free_left(const LedgerEntry& entry) const {
+  if (entry.ptr == nullptr || entry.home != 0) return;
+  bool is_unreachable = entry.buffer == nullptr || (entry.buffer->is_gone && !entry.buffer->is_foreign);
+  if (is_unreachable) free_block(entry.ptr);
+}
+
+void BlockLedgers::free_all() {
   for (const Ledger& ledger : ledgers_) {
     for (size_t i = 0; i < ledger.entries; i++) free_left(ledger.first[i]);
   }
+  ledgers_.clear();
+}
+
+BlockLedgers::~BlockLedgers() {
   for (List<BlockBuffer>* buffers : {&of_heap_, &of_homes_}) {
     while (BlockBuffer* buffer = buffers->pop()) delete buffer;
   }

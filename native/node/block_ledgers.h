@@ -23,6 +23,7 @@
 namespace pagerun::node {
 
 class BlockLedgers;
+struct Environment;
 
 /// True for an ArrayBuffer that has memory.
 bool is_attached(napi_env env, napi_value value);
@@ -56,10 +57,13 @@ static_assert(sizeof(LedgerEntry) == 4 * sizeof(uint64_t));
 
 class BlockLedgers {
  public:
-  explicit BlockLedgers(napi_env env) : env_(env) {}
+  BlockLedgers(napi_env env, const Environment* environment) : env_(env), environment_(environment) {}
   BlockLedgers(const BlockLedgers&) = delete;
   BlockLedgers& operator=(const BlockLedgers&) = delete;
   ~BlockLedgers();
+
+  /// Frees what is left, when the environment ends.
+  void free_all();
 
   /// The number of a new ledger without entries.
   size_t add();
@@ -130,9 +134,11 @@ class BlockLedgers {
     napi_ref reference = nullptr;
   };
 
-  static void free_left(const LedgerEntry& entry);
+  void free_left(const LedgerEntry& entry) const;
+  void free_block(void* ptr) const;
 
   napi_env env_;
+  const Environment* environment_;
   std::vector<Ledger> ledgers_;
   Sentinel* sentinel_ = nullptr;
   List<BlockBuffer> of_heap_;

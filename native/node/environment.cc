@@ -7,13 +7,15 @@ const CoreApi* core() {
   return kCore;
 }
 
-Environment::Environment(Napi::Env env) : core(node::core()), arena(core->arena_open()), blocks(env), arenas(env) {
+Environment::Environment(Napi::Env env)
+    : core(node::core()), arena(core->arena_open()), blocks(env, this), arenas(env) {
   Napi::ArrayBuffer buffer = Napi::ArrayBuffer::New(env, kMailboxWords * sizeof(MailboxWord));
   mailbox = static_cast<MailboxWord*>(buffer.Data());
   mailbox_buffer = Napi::Persistent(buffer);
 }
 
 Environment::~Environment() {
+  blocks.free_all();
   if (arena != nullptr) core->arena_close(arena);
 }
 
