@@ -2,7 +2,7 @@
 import { spawnSync } from "node:child_process";
 import { expect, test } from "vitest";
 import { root } from "../structure/tree.js";
-import { megabyte, strayBlocks } from "../support/heap.js";
+import { isOwnHeap, megabyte, strayBlocks } from "../support/heap.js";
 
 /** Node.js 20 has ArrayBuffer.prototype.transfer behind a switch. */
 const hasTransfer = "transfer" in ArrayBuffer.prototype;
@@ -31,12 +31,16 @@ function expectNone(blocks: number): void {
   expect(Math.abs(blocks)).toBeLessThanOrEqual(strayBlocks);
 }
 
-test("Blocks that were dropped are freed by the collector, whatever was done with them before", () => {
-  const { result } = run<Record<"plain" | "used" | "viewed" | "large" | "held" | "old", number>>(["dropped"]);
-  const { held, ...left } = result;
-  for (const blocks of Object.values(left)) expectNone(blocks);
-  expectNone(held - 5000);
-});
+// Where Node.js shares the heap its collector leaves more blocks behind, of its own, than there are Blocks.
+test.skipIf(!isOwnHeap)(
+  "Blocks that were dropped are freed by the collector, whatever was done with them before",
+  () => {
+    const { result } = run<Record<"plain" | "used" | "viewed" | "large" | "held" | "old", number>>(["dropped"]);
+    const { held, ...left } = result;
+    for (const blocks of Object.values(left)) expectNone(blocks);
+    expectNone(held - 5000);
+  },
+);
 
 test("a view keeps the memory of a Block that was dropped, and nobody else is given it", () => {
   const { result } = run<{ left: number; intact: boolean }[]>(["keptAlive"]);
