@@ -67,10 +67,11 @@ function alignedZeros(home: BlockHome, alignment: number, bytes: number): bigint
 }
 
 /**
- * Allocates memory that is owned: a Block, which is freed by `free()`, at the end of its scope by `using`, or by the collector when
- * it was dropped.
+ * Allocates memory that is owned: a Block, which is freed by `free()`, at the end of its scope by `using`, or by the
+ * collector when it was dropped.
  *
- * Cost: as `calloc` or `malloc`, and little more. The memory counts as external memory of JavaScript, so that the collector knows of it.
+ * Cost: as `calloc` or `malloc`, and little more. The memory counts as external memory of JavaScript, so that the
+ * collector knows of it.
  *
  * @param size - bytes: a non-negative safe integer, or a bigint below 2n ** 64n. 0 gives a block as well.
  * @throws PagerunError ERR_INVALID_ARGUMENT, ERR_OUT_OF_MEMORY

@@ -54,18 +54,21 @@ export function asFrom(call: string, size: number, error: unknown): unknown {
 /**
  * Memory that is owned: it is live until `free`, or until nothing refers to the Block and its bytes any more.
  *
- * After `free` every view that came from it has length 0, and every access is refused. `using block = alloc(4096)` frees it at the
- * end of the scope. Made by `alloc`; the class is exported for `instanceof`.
+ * After `free` every view that came from it has length 0, and every access is refused. `using block = alloc(4096)`
+ * frees it at the end of the scope. Made by `alloc`; the class is exported for `instanceof`.
  *
- * The accessors (`getInt8` to `setFloat64`) read and write host order, which is little endian, at any offset in bytes; values are taken as
- * DataView takes them, and must be of the right type. They cost about what those of DataView cost, and need no ArrayBuffer of the Block.
- * Their errors: ERR_OUT_OF_BOUNDS where not all bytes are in a live block, ERR_INVALID_ARGUMENT, and ERR_EXTERNAL_VIEWS_UNSUPPORTED
- * where the runtime has no ArrayBuffers over such memory.
+ * The accessors (`getInt8` to `setFloat64`) read and write host order, which is little endian, at any offset in bytes;
+ * values are taken as DataView takes them, and must be of the right type. They cost about what those of DataView cost,
+ * and need no ArrayBuffer of the Block but for those of megabytes. Their errors: ERR_OUT_OF_BOUNDS where not all bytes
+ * are in a live block, ERR_INVALID_ARGUMENT, and ERR_EXTERNAL_VIEWS_UNSUPPORTED where the runtime has no ArrayBuffers
+ * over such memory.
  *
- * Do not free or resize a Block, as you would not free memory in C, while an asynchronous call (fs, zlib, crypto) still works on its
- * bytes: Node.js 20 ends the process when an ArrayBuffer is detached under zlib.
+ * Do not free or resize a Block, as you would not free memory in C, while an asynchronous call (fs, zlib, crypto) still
+ * works on its bytes: Node.js 20 ends the process when an ArrayBuffer is detached under zlib.
  *
- * Thread rule: a Block belongs to its thread and ends with it at the latest. Send `ptr` to others, or a copy of the bytes.
+ * Thread rule: a Block belongs to its thread and ends with it at the latest. Send `ptr` to others, or a copy of the
+ * bytes. Memory whose ArrayBuffer was transferred stays allocated when the thread ends, for another one may have it by
+ * then; and a thread that is terminated in the middle of `alloc` can lose that one block.
  *
  * @example
  * ```ts
@@ -118,11 +121,12 @@ export class Block extends Accessors implements Disposable {
   }
 
   /**
-   * All bytes, as the memory itself. The same array each time, over an ArrayBuffer of the Block's own, until the Block is freed or
-   * resized: then it has length 0, like every other view of that ArrayBuffer.
+   * All bytes, as the memory itself. The same array each time, over an ArrayBuffer of the Block's own, until the Block
+   * is freed or resized: then it has length 0, like every other view of that ArrayBuffer.
    *
-   * Holding it keeps the memory, also when the Block is dropped. Who transfers the ArrayBuffer away takes the bytes along: this
-   * array has length 0 from then on, and the memory is freed when the Block is over and the other ArrayBuffer is gone.
+   * Holding it keeps the memory, also when the Block is dropped. Who transfers the ArrayBuffer away takes the bytes
+   * along: this array has length 0 from then on, and the memory is freed when the Block is over and the other
+   * ArrayBuffer is gone.
    *
    * Cost: microseconds when asked for the first time, which is what an external ArrayBuffer costs; then nothing.
    *
@@ -139,8 +143,9 @@ export class Block extends Accessors implements Disposable {
   }
 
   /**
-   * Resizes the block as `realloc` does: in place where that can be, content kept up to the smaller of both sizes, and what is new not
-   * defined. The alignment stays. Every view that came from the Block has length 0 afterwards, moved or not: ask for `bytes` anew.
+   * Resizes the block as `realloc` does: in place where that can be, content kept up to the smaller of both sizes, and
+   * what is new not defined. The alignment stays. Every view that came from the Block has length 0 afterwards, moved or
+   * not: ask for `bytes` anew.
    *
    * Cost: as `realloc`; O(bytes) for Blocks made with `align`.
    *

@@ -35,9 +35,10 @@ function warn(entry: number, bytes: number): void {
 }
 
 /**
- * Switches leak warnings on or off for the calling thread: for each Block that the collector frees because nobody did, an
- * event "warning" of `process` (which Node.js prints), named PagerunLeakWarning, with the stack of its allocation. Blocks that
- * are made while it is on are watched. The environment variable PAGERUN_LEAK_WARNINGS=1 switches it on from the start.
+ * Switches leak warnings on or off for the calling thread: for each Block that the collector frees because nobody did,
+ * an event "warning" of `process` (which Node.js prints), named PagerunLeakWarning, with the stack of its allocation.
+ * Blocks that are made while it is on are watched. The environment variable PAGERUN_LEAK_WARNINGS=1 switches it on from
+ * the start.
  *
  * Cost: microseconds for each `alloc`, for its stack. Any thread, for itself.
  *

@@ -23,8 +23,8 @@ export class Life {
 }
 
 /**
- * Where Blocks have their memory: the heap, or an arena. The functions are those of lib/heap.ts for that memory. Whoever
- * ends all blocks of a home at once calls endBlocks before.
+ * Where Blocks have their memory: the heap, or an arena. The functions are those of lib/heap.ts for that memory.
+ * Whoever ends all blocks of a home at once calls endBlocks before.
  */
 export interface BlockHome {
   life: Life;
@@ -165,7 +165,8 @@ function nameLife(home: BlockHome): void {
  * the blocks that are returned. These can still be reached, because their ArrayBuffer was transferred: they must stay
  * allocated, and are freed one by one when they cannot.
  *
- * Cost: O(Blocks that have given out an ArrayBuffer). Call it with a home, or, where the home is gone, with its last life.
+ * Cost: O(Blocks that have given out an ArrayBuffer). Call it with a home, or, where the home is gone, with its last
+ * life.
  */
 export function endBlocks(home: BlockHome): readonly bigint[] {
   const { life } = home;

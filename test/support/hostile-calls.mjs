@@ -198,7 +198,8 @@ class Hostile {
     const type = this.#one(types);
     this.#target.current = block;
     this.#try("get", () => block[`get${type}`](this.#value()));
-    this.#try("set", () => block[`set${type}`](this.#value(), this.#value()));
+    // What was moved may be looked at by another thread at this moment.
+    if (!record.isMoved) this.#try("set", () => block[`set${type}`](this.#value(), this.#value()));
     this.#try("resize", () => block.resize(this.#one([-1, 0.5, "4", null, -1n, 2n ** 64n, ...this.#traps])));
     this.#target.current = undefined;
     if (block.ptr === 0n) this.#fail("code of an argument ran");
