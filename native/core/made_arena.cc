@@ -224,6 +224,7 @@ void made_arena_destroy(MadeArena* arena) {
   made_arena_reset(arena);
   host_unlink(arena);
   LockGuard guard(arenas_lock);
+  store_relaxed(arena->id, uint64_t{0});  // no late unpin() takes the record's next arena for this one
   arena->next_abandoned = spare_records;
   spare_records = arena;
 }
