@@ -311,7 +311,7 @@ export class Arena implements Disposable {
     if (status !== undefined) throw this.#viewRefusal(ptr, bytes, status);
     const address = numbers[2]!;
     const available = numbers[0]! + numbers[1]! - address;
-    if (bytes > available) throw outOfBounds("view", ptr, bytes, available);
+    if (bytes > available) throw outOfBounds("view", ptr, bytes, available < 0 ? undefined : available);
     if (bytes > maxBufferBytes) {
       throw invalidArgument(
         "length",

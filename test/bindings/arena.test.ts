@@ -386,6 +386,11 @@ describe("misuse", () => {
       expect(codeOf(() => arena.realloc(ptr, 8))).toBe("ERR_DOUBLE_FREE");
       expect(codeOf(() => arena.view(ptr, 1))).toBe("ERR_OUT_OF_BOUNDS");
     }
+    const run = arena.malloc(100_000);
+    expect(thrownBy(() => arena.view(run + 131_000n, 1))).toMatchObject({
+      code: "ERR_OUT_OF_BOUNDS",
+      available: undefined,
+    });
     for (const ptr of [...foreignPointers, ...wrongPointers]) {
       expect(codeOf(() => arena.free(ptr))).toBe("ERR_FOREIGN_POINTER");
       expect(codeOf(() => arena.realloc(ptr, 8))).toBe("ERR_FOREIGN_POINTER");
