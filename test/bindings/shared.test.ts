@@ -1,5 +1,6 @@
 // SharedArrayBuffers over memory: the same bytes on every thread, and memory that stays as long as one of them has it.
 // Runtimes that cannot make them say so; `test/programs/node.program.ts` runs this file on those that can.
+import { join } from "node:path";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { Worker } from "node:worker_threads";
@@ -20,6 +21,7 @@ import {
 } from "pagerun";
 import { describe, expect, test } from "vitest";
 import { codeOf, isOwnHeap, kinds, megabyte, strayBlocks, verifyAfterEach } from "../support/heap.js";
+import { root } from "../tools/steps.js";
 
 verifyAfterEach();
 
@@ -125,7 +127,7 @@ describe.runIf(capabilities.sharedViews)("shared", () => {
     const before = liveBlocks();
     const program = `
       const { parentPort } = require("node:worker_threads");
-      const { calloc, free, shared } = require(process.cwd() + "/dist/cjs/index.js");
+      const { calloc, free, shared } = require(${JSON.stringify(join(root, "dist/cjs/index.js"))});
       const ptr = calloc(48);
       const words = new Int32Array(shared(ptr, 48));
       words[3] = 77;
