@@ -1,6 +1,6 @@
 // SharedArrayBuffers over memory: the same bytes on every thread, and memory that stays as long as one of them has it.
 // Runtimes that cannot make them say so; `test/programs/node.program.ts` runs this file on those that can.
-import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { Worker } from "node:worker_threads";
@@ -21,7 +21,6 @@ import {
 } from "pagerun";
 import { describe, expect, test } from "vitest";
 import { codeOf, isOwnHeap, kinds, megabyte, strayBlocks, verifyAfterEach } from "../support/heap.js";
-import { root } from "../tools/steps.js";
 
 verifyAfterEach();
 
@@ -127,7 +126,7 @@ describe.runIf(capabilities.sharedViews)("shared", () => {
     const before = liveBlocks();
     const program = `
       const { parentPort } = require("node:worker_threads");
-      const { calloc, free, shared } = require(${JSON.stringify(join(root, "dist/cjs/index.js"))});
+      const { calloc, free, shared } = require(${JSON.stringify(fileURLToPath(new URL("../../dist/cjs/index.js", import.meta.url)))});
       const ptr = calloc(48);
       const words = new Int32Array(shared(ptr, 48));
       words[3] = 77;
