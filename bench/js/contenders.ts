@@ -123,11 +123,11 @@ function loadNapiLibc(): ScriptContender {
 /** malloc and free of libc through node:ffi, which Node.js 26 has. */
 async function loadNodeFfi(): Promise<ScriptContender> {
   const { dlopen } = (await import("node:ffi" as string)) as {
-    dlopen(file: null, functions: object): { functions: Record<"malloc" | "free", (value: bigint) => bigint> };
+    dlopen(file: string, functions: object): { functions: Record<"malloc" | "free", (value: bigint) => bigint> };
   };
-  const { functions } = dlopen(null, {
-    malloc: { parameters: ["u64"], result: "pointer" },
-    free: { parameters: ["pointer"], result: "void" },
+  const { functions } = dlopen("libc.so.6", {
+    malloc: { arguments: ["uint64"], return: "pointer" },
+    free: { arguments: ["pointer"], return: "void" },
   });
   const { malloc, free } = functions;
   return { kind: "manual", malloc: (size: number) => malloc(BigInt(size)), free } as ScriptContender;
