@@ -97,7 +97,8 @@ void check_bucket_page(Finding& finding, const Region& region, const PageHeader&
   if (owner == nullptr) return;  // on its way back to the run list
   if (!finding.expect(is_known_arena(owner), "owner is an arena", &page)) return;
   if (!stands_still(owner)) return;
-  finding.expect(page.script_owner == 0 || page.script_owner == owner->script_number,
+  uint32_t script_owner = load_relaxed(page.script_owner);  // 0 from another thread's free on
+  finding.expect(script_owner == 0 || script_owner == owner->script_number,
                  "script_owner == script_number of the owner", &page);
   check_bucket_counts(finding, page);
 }
