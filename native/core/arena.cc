@@ -41,12 +41,19 @@ void current_to_full(Bucket* bucket) {
   bucket_clear(*bucket);
 }
 
+// 0 for pages out of a runtime's reach: of other regions, whose header tables may lie close behind, and far up.
+uint32_t script_index(const PageHeader* page) {
+  const Region& primary = region_table.regions[0];
+  if (!primary.holds_header(page)) return 0;
+  auto index = static_cast<size_t>(page - primary.headers);
+  return index < kScriptPages ? static_cast<uint32_t>(index) : 0;
+}
+
 void bucket_set(Bucket* bucket, PageHeader* page) {
   store_relaxed(bucket->page, page);
   bucket->bits = page->free_bits;
   bucket->start = page->start;
-  auto index = static_cast<size_t>(page - region_table.regions[0].headers);
-  arena_of(bucket)->page_index[bucket->size_class] = index < kScriptPages ? static_cast<uint32_t>(index) : 0;
+  arena_of(bucket)->page_index[bucket->size_class] = script_index(page);
 }
 
 void partial_to_current(Bucket* bucket, PageHeader* page) {

@@ -133,10 +133,11 @@ describe.runIf(capabilities.sharedViews)("shared", () => {
       free(ptr);
       parentPort.postMessage(words.buffer);`;
     const worker = new Worker(program, { eval: true, execArgv: [] });
+    const ended = new Promise((resolve) => worker.once("exit", resolve));
     let buffer: SharedArrayBuffer | undefined = await new Promise<SharedArrayBuffer>((resolve, reject) => {
       worker.once("message", resolve).once("error", reject);
     });
-    await new Promise((resolve) => worker.once("exit", resolve));
+    await ended;
     await collect();
     expect(new Int32Array(buffer)[3]).toBe(77);
     new Int32Array(buffer)[3] = 78;

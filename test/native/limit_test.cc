@@ -2,7 +2,9 @@
 // stays intact, and after everything is freed there is memory again.
 #include <sys/resource.h>
 
+#include "core/thread_arena.h"
 #include "heap.h"
+#include "os/memory.h"
 
 namespace pagerun {
 namespace {
@@ -133,6 +135,37 @@ TEST("a limit on data size ends in null for small, middle, large and mixed block
       expect_end_and_recovery(RLIMIT_DATA, 48 << 20, sizes, is_warm);
     }
   }
+}
+
+TEST("a runtime that looks into the tables itself is shown pages of the primary region alone") {
+  if (skip_under_sanitizers()) return;
+  harness::ChildEnd end = harness::run_in_child([] {
+    limit_to(RLIMIT_AS, mapped_bytes() + (size_t{1} << 30));
+    // What is free above the first header table is where the kernel puts the second.
+    constexpr size_t kHoleBytes = 4 << 20;
+    void* hole = os::reserve(kHoleBytes);
+    Region* primary = region_add(1);
+    os::release(hole, kHoleBytes);
+    Region* second = region_add(1);
+    if (!EXPECT(primary != nullptr && second != nullptr && second->headers > primary->headers)) return;
+    auto distance = static_cast<size_t>(second->headers - primary->headers);
+    EXPECT(distance < kScriptPages);
+    size_t shown = 0, hidden = 0;
+    for (size_t i = 0; i < 5 * primary->reserved_bytes / 4096; i++) {
+      void* block = allocate(4096);
+      if (block == nullptr) break;
+      const Arena* arena = arena_now();
+      uint32_t size_class = region_of(block)->header_of(block)->size_class;
+      uint32_t index = arena->page_index[size_class];
+      if (index == 0) hidden++;
+      if (index == 0) continue;
+      shown++;
+      EXPECT_EQ(primary->headers + index, arena->buckets[size_class].page);
+      EXPECT(primary->holds_header(arena->buckets[size_class].page));
+    }
+    EXPECT(shown > 0 && hidden > 0);
+  });
+  EXPECT_CLEAN(end);
 }
 
 TEST("with no room at all every call is null from the very first, and works once there is room") {
