@@ -7,6 +7,7 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { costsOfCalls } from "./callgrind.js";
+import { isWriting } from "./write-option.js";
 
 export interface Figures {
   /** Compiler and architecture that the figures are of. */
@@ -116,11 +117,7 @@ function print(expected: Figures, actual: Figures): void {
 }
 
 function main(args: readonly string[]): number {
-  if (args.some((arg) => arg !== "--write")) {
-    const isHelp = args.includes("--help");
-    (isHelp ? process.stdout : process.stderr).write(kHelp);
-    return isHelp ? 0 : 2;
-  }
+  const isWritten = isWriting(args, kHelp);
   const root = resolve(fileURLToPath(new URL("../..", import.meta.url)));
   const file = join(root, "bench", "instructions.txt");
   const release = join(root, "build", "Release");
@@ -130,8 +127,8 @@ function main(args: readonly string[]): number {
   });
   const expected = parseFigures(existsSync(file) ? readFileSync(file, "utf8") : "");
   print(expected, actual);
-  if (args.includes("--write")) writeFileSync(file, formatFigures(actual));
-  const changed = args.includes("--write") ? [] : changes(expected, actual);
+  if (isWritten) writeFileSync(file, formatFigures(actual));
+  const changed = isWritten ? [] : changes(expected, actual);
   for (const line of changed) console.error(`changed: ${line}`);
   return changed.length > 0 ? 1 : 0;
 }

@@ -5,6 +5,7 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type PreloadContender, preloadEnvironment } from "./contenders.js";
+import { isWriting } from "./write-option.js";
 
 /** What came of a misuse, worst first. */
 export const kEndings = {
@@ -111,12 +112,8 @@ Misuses memory in the same ways on each allocator, every case in a process of it
   --write   puts the table into docs/misuse.md
 `;
 
-function main(args: readonly string[]): number {
-  if (args.some((arg) => arg !== "--write")) {
-    const isHelp = args.includes("--help");
-    (isHelp ? process.stdout : process.stderr).write(kHelp);
-    return isHelp ? 0 : 2;
-  }
+function main(args: readonly string[]): void {
+  const isWritten = isWriting(args, kHelp);
   const root = resolve(fileURLToPath(new URL("../..", import.meta.url)));
   const release = join(root, "build", "Release");
   const program = join(release, "pagerun_bench");
@@ -127,8 +124,7 @@ function main(args: readonly string[]): number {
   const endings = Object.entries(kEndings).map(([ending, meaning]) => `  ${ending}: ${meaning}`);
   console.log(`${table}\n\n${endings.join("\n")}`);
   const page = join(root, "docs", "misuse.md");
-  if (args.includes("--write")) writeFileSync(page, withTable(readFileSync(page, "utf8"), table));
-  return 0;
+  if (isWritten) writeFileSync(page, withTable(readFileSync(page, "utf8"), table));
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) process.exit(main(process.argv.slice(2)));
+if (process.argv[1] === fileURLToPath(import.meta.url)) main(process.argv.slice(2));

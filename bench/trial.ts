@@ -1,6 +1,7 @@
-// Owns the run of one trial: a child process, its time limit, and the report on its last line.
+// Owns the run of one trial: its time limit, and the report on the last line of its process.
 // Does not own what to run or in which order. One trial runs at a time; each is a process of its own.
-import { type ChildProcess, spawn } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
+import { describeEnd, runChild } from "./child.js";
 import { parseTrialReport, type Suite, type TrialKind, type TrialReport } from "./rows.js";
 
 /** One thing to run, as often as there are trials of it. */
@@ -25,9 +26,6 @@ export class TooSlowError extends Error {
 
 /** Longest a single trial may take before it counts as hung. */
 const kTrialLimitMs = 120_000;
-/** The end of what a failed trial wrote to standard error that its message repeats. */
-const kErrorTailCharacters = 400;
-
 let running: ChildProcess | undefined;
 let isEnded = false;
 
@@ -35,12 +33,6 @@ let isEnded = false;
 export function endTrials(): void {
   isEnded = true;
   running?.kill("SIGKILL");
-}
-
-function describeEnd(code: number | null, signal: NodeJS.Signals | null, errors: string): string {
-  const tail = errors.trim().slice(-kErrorTailCharacters);
-  const end = signal === null ? `exit code ${code}` : `signal ${signal}`;
-  return tail === "" ? end : `${end}: ${tail}`;
 }
 
 /** Runs one trial. Rejects when it fails, takes longer than the limit, prints no report, or after endTrials(). */
@@ -51,39 +43,18 @@ export async function runTrial(job: Job): Promise<TrialReport> {
   return { ...report, peak_rss, rest_rss };
 }
 
-function runProcess(job: Job, args: readonly string[]): Promise<TrialReport> {
-  if (isEnded) return Promise.reject(new Error("no trial starts after an interruption"));
-  const limitMs = job.mostSeconds === undefined ? kTrialLimitMs : job.mostSeconds * 1000;
-  return new Promise((resolve, reject) => {
-    const child = spawn(job.program, [...args], {
-      env: job.environment,
-      stdio: ["ignore", "pipe", "pipe"],
-      timeout: limitMs,
-      killSignal: "SIGKILL",
-    });
-    running = child;
-    const startedAt = performance.now();
-    let output = "";
-    let errors = "";
-    child.stdout.setEncoding("utf8").on("data", (text: string) => {
-      output += text;
-    });
-    child.stderr.setEncoding("utf8").on("data", (text: string) => {
-      errors += text;
-    });
-    child.on("error", reject);
-    child.on("close", (code, signal) => {
-      running = undefined;
-      const isOverdue = signal === "SIGKILL" && performance.now() - startedAt >= limitMs;
-      if (isOverdue && job.mostSeconds !== undefined && !isEnded) {
-        return reject(new TooSlowError(`a trial takes more than ${job.mostSeconds} s`));
-      }
-      if (code !== 0) return reject(new Error(describeEnd(code, signal, errors)));
-      try {
-        resolve(parseTrialReport(output));
-      } catch (error) {
-        reject(error as Error);
-      }
-    });
+async function runProcess(job: Job, args: readonly string[]): Promise<TrialReport> {
+  if (isEnded) throw new Error("no trial starts after an interruption");
+  const end = await runChild(job.program, args, {
+    environment: job.environment,
+    limitMs: job.mostSeconds === undefined ? kTrialLimitMs : job.mostSeconds * 1000,
+    onRunning(child) {
+      running = child;
+    },
   });
+  if (end.isOverdue && job.mostSeconds !== undefined && !isEnded) {
+    throw new TooSlowError(`a trial takes more than ${job.mostSeconds} s`);
+  }
+  if (end.code !== 0) throw new Error(describeEnd(end));
+  return parseTrialReport(end.output);
 }

@@ -9,6 +9,17 @@ import { placeFor } from "./view.js";
 const { moveBytes: callMoveBytes, fillBytes: callFillBytes, compareBytes: callCompareBytes } = binding;
 const { pointers, numbers } = mailbox;
 
+/** Writes both places and the length where the addon reads them; returns the length. */
+function writePlaces(call: string, first: bigint, second: bigint, length: number | bigint): number {
+  const bytes = sizeFrom(length, "length");
+  checkPointer(first, call);
+  checkPointer(second, call);
+  pointers[0] = first;
+  pointers[1] = second;
+  numbers[2] = bytes;
+  return bytes;
+}
+
 /** The error of a call that did nothing: one of the pointers has not that many bytes. */
 function boundsErrorOf(call: string, ptrs: readonly bigint[], length: number): Error {
   for (const ptr of ptrs) placeFor(call, ptr, length);
@@ -37,12 +48,7 @@ function boundsErrorOf(call: string, ptrs: readonly bigint[], length: number): E
  * ```
  */
 export function copy(to: bigint, from: bigint, length: number | bigint): void {
-  const bytes = sizeFrom(length, "length");
-  checkPointer(to, "copy");
-  checkPointer(from, "copy");
-  pointers[0] = to;
-  pointers[1] = from;
-  numbers[2] = bytes;
+  const bytes = writePlaces("copy", to, from, length);
   if (callMoveBytes() === undefined) throw boundsErrorOf("copy", [to, from], bytes);
 }
 
@@ -96,12 +102,7 @@ export function fill(ptr: bigint, value: number, length: number | bigint): void 
  * ```
  */
 export function compare(one: bigint, other: bigint, length: number | bigint): -1 | 0 | 1 {
-  const bytes = sizeFrom(length, "length");
-  checkPointer(one, "compare");
-  checkPointer(other, "compare");
-  pointers[0] = one;
-  pointers[1] = other;
-  numbers[2] = bytes;
+  const bytes = writePlaces("compare", one, other, length);
   if (callCompareBytes() === undefined) throw boundsErrorOf("compare", [one, other], bytes);
   return numbers[0] as -1 | 0 | 1;
 }

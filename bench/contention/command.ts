@@ -1,9 +1,9 @@
 // The suite `contention` of `npm run bench`: plans the points, runs a process for each trial, shows and writes the rest.
 // Owns the order of these and the exit code. One trial runs at a time.
-import { spawn } from "node:child_process";
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { dirname, join, resolve } from "node:path";
+import { describeEnd, runChild } from "../child.js";
 import { formatTable } from "../format.js";
 import { describeLoad, describeMachine, formatMachine } from "../machine.js";
 import { UsageError } from "../options.js";
@@ -70,28 +70,10 @@ class Contention {
   }
 }
 
-function runOnce(program: string, args: readonly string[]): Promise<Sample> {
-  return new Promise((accept, reject) => {
-    const child = spawn(program, args, {
-      stdio: ["ignore", "pipe", "pipe"],
-      timeout: kTrialLimitMs,
-      killSignal: "SIGKILL",
-    });
-    let output = "";
-    let errors = "";
-    child.stdout.setEncoding("utf8").on("data", (text: string) => {
-      output += text;
-    });
-    child.stderr.setEncoding("utf8").on("data", (text: string) => {
-      errors += text;
-    });
-    child.on("error", reject);
-    child.on("close", (code, signal) => {
-      if (code !== 0)
-        return reject(new Error(`pagerun_bench ${args.join(" ")}: ${signal ?? `exit code ${code}`}: ${errors.trim()}`));
-      accept(sampleFrom(output));
-    });
-  });
+async function runOnce(program: string, args: readonly string[]): Promise<Sample> {
+  const end = await runChild(program, args, { limitMs: kTrialLimitMs });
+  if (end.code !== 0) throw new Error(`pagerun_bench ${args.join(" ")}: ${describeEnd(end)}`);
+  return sampleFrom(end.output);
 }
 
 function writeFile(path: string, text: string): void {

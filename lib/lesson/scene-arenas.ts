@@ -2,8 +2,9 @@
 // Owns nothing between calls. Thread rule: any thread; it is busy for about a second while it measures.
 import { availableParallelism } from "node:os";
 import { type Contention, measureContention } from "../contention.js";
-import { TextbookHeap, type TextbookHeapOptions } from "../textbook.js";
+import type { TextbookHeapOptions } from "../textbook.js";
 import { blocksOf } from "./heap-pictures.js";
+import { onHeap } from "./on-heap.js";
 import { type BarsPicture, code, type Piece, type TablePicture, text } from "./picture.js";
 import type { Step } from "./step.js";
 
@@ -109,16 +110,12 @@ function twoArenas(): Piece[] {
 
 /** A few blocks in two arenas, drawn by where each came from. */
 function originPieces(title: string, options: TextbookHeapOptions): Piece[] {
-  const heap = new TextbookHeap(options);
-  try {
+  return onHeap(options, (heap) => {
     for (const bytes of [24, 40, 24, 40]) heap.malloc(bytes);
     // Chance may have put all into one arena.
     while (new Set(heap.blocks().map(({ arena }) => arena)).size < heap.arenas) heap.malloc(24);
-    heap.check();
     return [blocksOf(title, heap)];
-  } finally {
-    heap.destroy();
-  }
+  });
 }
 
 function origins(): Piece[] {

@@ -2,8 +2,9 @@
 // Owns nothing between calls. Thread rule: any thread; the second step looks at the heap that all threads share.
 import { free, malloc } from "../heap.js";
 import { type PageSnapshot, snapshot } from "../report.js";
-import { TextbookHeap, type TextbookPage } from "../textbook.js";
+import type { TextbookHeap, TextbookPage } from "../textbook.js";
 import { bitsOf, pageBits, pageMap, pageTable } from "./heap-pictures.js";
+import { onHeap } from "./on-heap.js";
 import { addressText, code, type Piece, text } from "./picture.js";
 import type { Step } from "./step.js";
 
@@ -48,18 +49,6 @@ function fullPieces(heap: TextbookHeap): Piece[] {
     pageBits(`A full page: all ${full.capacity} bits are set`, full),
     pageTable(`The pages with blocks of ${blockBytes} bytes now`, pages),
   ];
-}
-
-/** Runs `scene` on bucket pages of its own. */
-function onPages(scene: (heap: TextbookHeap) => Piece[]): Piece[] {
-  const heap = new TextbookHeap({ kind: "bucket-pages" });
-  try {
-    const pieces = scene(heap);
-    heap.check();
-    return pieces;
-  } finally {
-    heap.destroy();
-  }
 }
 
 const wanted = 24;
@@ -117,7 +106,7 @@ function corePieces(live: Set<bigint>): Piece[] {
 export const bucketPageStep: Step = {
   id: "bucket-page",
   title: "A page of equal blocks, and its bitmap",
-  run: () => onPages((heap) => [...firstPieces(heap), ...fullPieces(heap)]),
+  run: () => onHeap({ kind: "bucket-pages" }, (heap) => [...firstPieces(heap), ...fullPieces(heap)]),
 };
 
 export const corePageStep: Step = {

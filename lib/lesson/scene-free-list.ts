@@ -1,22 +1,12 @@
 // The steps about one free list: malloc(5000), splitting, the block that is given whole, free, and merging.
 // Owns nothing between calls: each step has a heap of its own. Thread rule: any thread.
-import { TextbookHeap } from "../textbook.js";
+import type { TextbookHeap } from "../textbook.js";
 import { baseOf, blocksOf, dumpOf, mapOf, wholeBytes } from "./heap-pictures.js";
+import { onHeap } from "./on-heap.js";
 import { code, offsetText, type Piece, text } from "./picture.js";
 import type { Step } from "./step.js";
 
-/** Runs `scene` on a free list whose fields are `fieldBytes` wide; the heap ends with it. */
-function onList(fieldBytes: 4 | 8, scene: (heap: TextbookHeap) => Piece[]): Piece[] {
-  const heap = new TextbookHeap({ kind: "free-list", fit: "first", fieldBytes });
-  try {
-    const pieces = scene(heap);
-    heap.check();
-    return pieces;
-  } finally {
-    heap.destroy();
-  }
-}
-
+const options = { kind: "free-list", fit: "first", fieldBytes: 4 } as const;
 const made = `const heap = new TextbookHeap({ kind: "free-list", fit: "first", fieldBytes: 4 });`;
 
 function at(heap: TextbookHeap, ptr: bigint): string {
@@ -154,5 +144,5 @@ const scenes: readonly [string, string, (heap: TextbookHeap) => Piece[]][] = [
 export const freeListSteps: readonly Step[] = scenes.map(([id, title, scene]) => ({
   id,
   title,
-  run: () => onList(4, scene),
+  run: () => onHeap(options, scene),
 }));

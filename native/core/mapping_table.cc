@@ -1,7 +1,5 @@
 #include "mapping_table.h"
 
-#include <cstring>
-
 #include "../base/bits.h"
 #include "../base/check.h"
 #include "../base/config.h"
@@ -34,50 +32,10 @@ void charge(const Mapping& mapping, size_t bytes) {
 
 }  // namespace
 
-// Index of the last entry that starts at or before ptr, when it reaches that far.
-Mapping* MappingTable::entry_holding(const void* ptr) {
-  const auto* at = static_cast<const char*>(ptr);
-  size_t low = 0, high = count_;
-  while (low < high) {
-    size_t middle = (low + high) / 2;
-    if (entries_[middle].address <= at) {
-      low = middle + 1;
-    } else {
-      high = middle;
-    }
-  }
-  if (low == 0) return nullptr;
-  Mapping* entry = &entries_[low - 1];
-  return at < entry->address + entry->bytes ? entry : nullptr;
-}
-
-bool MappingTable::make_room() {
-  if (count_ < capacity_) return true;
-  size_t more = capacity_ == 0 ? kFirstCapacity : capacity_ * 2;
-  size_t old_bytes = capacity_ * sizeof(Mapping), new_bytes = more * sizeof(Mapping);
-  void* grown = capacity_ == 0 ? os::map(new_bytes) : os::remap(entries_, old_bytes, new_bytes, true);
-  if (grown == nullptr) return false;
-  entries_ = static_cast<Mapping*>(grown);
-  capacity_ = more;
-  return true;
-}
-
-bool MappingTable::insert(const Mapping& mapping) {
-  if (!make_room()) return false;
-  size_t at = count_;
-  while (at > 0 && entries_[at - 1].address > mapping.address) at--;
-  memmove(&entries_[at + 1], &entries_[at], (count_ - at) * sizeof(Mapping));
-  entries_[at] = mapping;
-  count_++;
-  total_bytes_ += mapping.bytes;
-  return true;
-}
-
 void MappingTable::drop(Mapping* entry) {
   total_bytes_ -= entry->bytes;
-  auto at = static_cast<size_t>(entry - entries_);
-  memmove(entry, entry + 1, (count_ - at - 1) * sizeof(Mapping));
-  count_--;
+  size_t at = entries_.index_of(entry);
+  entries_.erase(at, at + 1);
 }
 
 void MappingTable::forget(Mapping* entry) {
@@ -102,10 +60,12 @@ void* MappingTable::take(size_t bytes, size_t alignment, Arena* owner) {
   if (address == nullptr) return nullptr;
   LockGuard guard(lock_);
   Mapping mapping = {address, bytes, 0, false, owner};
-  if (!insert(mapping)) {
+  if (!entries_.make_room(1)) {
     os::release(address, bytes);
     return nullptr;
   }
+  entries_.insert(mapping);
+  total_bytes_ += bytes;
   charge(mapping, bytes);
   return address;
 }
@@ -123,7 +83,7 @@ void MappingTable::free_entry(Mapping* entry) {
 
 Misuse MappingTable::put(void* ptr) {
   LockGuard guard(lock_);
-  Mapping* entry = entry_holding(ptr);
+  Mapping* entry = entries_.holding(ptr);
   if (entry == nullptr) return was_released(ptr) ? Misuse::kDoubleFree : Misuse::kForeignPointer;
   if (entry->is_freed) return Misuse::kDoubleFree;
   if (entry->address != ptr) return Misuse::kInteriorPointer;
@@ -133,21 +93,21 @@ Misuse MappingTable::put(void* ptr) {
 
 void MappingTable::put_owned(Arena* owner) {
   LockGuard guard(lock_);
-  for (size_t i = count_; i-- > 0;) {
+  for (size_t i = entries_.count(); i-- > 0;) {
     if (entries_[i].owner == owner) free_entry(&entries_[i]);
   }
 }
 
 Arena* MappingTable::owner_of(const void* ptr) {
   LockGuard guard(lock_);
-  Mapping* entry = entry_holding(ptr);
+  Mapping* entry = entries_.holding(ptr);
   return entry == nullptr ? nullptr : entry->owner;
 }
 
 void* MappingTable::resize(void* ptr, size_t bytes, const Arena* asker) {
   bytes = round_up(bytes, kOsPageBytes);
   LockGuard guard(lock_);
-  Mapping* entry = entry_holding(ptr);
+  Mapping* entry = entries_.holding(ptr);
   if (entry == nullptr || entry->address != ptr || entry->is_freed) return nullptr;  // another thread has freed it
   if (entry->bytes == bytes) return ptr;
   bool is_pinned = entry->pins > 0;
@@ -159,13 +119,14 @@ void* MappingTable::resize(void* ptr, size_t bytes, const Arena* asker) {
   charge(resized, bytes - entry->bytes);
   drop(entry);
   if (moved != ptr) remember(ptr);
-  CHECK(insert(resized));  // there is room: one was dropped
+  entries_.insert(resized);  // there is room: one was dropped
+  total_bytes_ += bytes;
   return moved;
 }
 
 Misuse MappingTable::find(const void* ptr, Block* block) {
   LockGuard guard(lock_);
-  Mapping* entry = entry_holding(ptr);
+  Mapping* entry = entries_.holding(ptr);
   if (entry == nullptr) return was_released(ptr) ? Misuse::kDoubleFree : Misuse::kForeignPointer;
   if (entry->is_freed) return Misuse::kDoubleFree;
   *block = {entry->address, entry->bytes, kNoSizeClass, static_cast<uint32_t>(PageKind::kMapping)};
@@ -174,7 +135,7 @@ Misuse MappingTable::find(const void* ptr, Block* block) {
 
 bool MappingTable::pin(const void* ptr) {
   LockGuard guard(lock_);
-  Mapping* entry = entry_holding(ptr);
+  Mapping* entry = entries_.holding(ptr);
   if (entry == nullptr || entry->is_freed) return false;
   entry->pins++;
   return true;
@@ -182,7 +143,7 @@ bool MappingTable::pin(const void* ptr) {
 
 void MappingTable::unpin(const void* ptr) {
   LockGuard guard(lock_);
-  Mapping* entry = entry_holding(ptr);
+  Mapping* entry = entries_.holding(ptr);
   CHECK(entry != nullptr && entry->pins > 0);
   if (--entry->pins == 0 && entry->is_freed) forget(entry);
 }

@@ -1,4 +1,4 @@
-// Blocks with a mapping of their own: the largest ones, grown by mremap. A sorted array of address ranges.
+// Blocks with a mapping of their own: the largest ones, grown by mremap.
 // Owns these mappings. A block that JavaScript still views is pinned: freed, it stays readable until the last pin goes.
 // Thread rule: every call takes the lock itself. Off every hot path: one entry is at least kMinMappingBytes.
 #pragma once
@@ -8,6 +8,7 @@
 
 #include "../base/lock.h"
 #include "../harden/misuse.h"
+#include "address_table.h"
 
 namespace pagerun {
 
@@ -49,17 +50,13 @@ class MappingTable {
 
   Lock& lock() { return lock_; }
   /// Entries in address order, for inspect/ (under the lock).
-  const Mapping* entries() const { return entries_; }
-  size_t count() const { return count_; }
+  const AddressTable<Mapping>& entries() const { return entries_; }
+  size_t count() const { return entries_.count(); }
   size_t total_bytes() const { return total_bytes_; }
 
  private:
-  static constexpr size_t kFirstCapacity = 128;
   static constexpr size_t kRememberedReleases = 64;
 
-  Mapping* entry_holding(const void* ptr);
-  bool insert(const Mapping& mapping);
-  bool make_room();
   void drop(Mapping* entry);
   void forget(Mapping* entry);
   void free_entry(Mapping* entry);
@@ -67,9 +64,7 @@ class MappingTable {
   bool was_released(const void* ptr) const;
 
   Lock lock_;
-  Mapping* entries_ = nullptr;
-  size_t count_ = 0;
-  size_t capacity_ = 0;
+  AddressTable<Mapping> entries_;
   size_t total_bytes_ = 0;
   const void* released_[kRememberedReleases] = {};  // starts of the last mappings released: a second free is told from
                                                     // a foreign one

@@ -58,8 +58,10 @@ napi_value call_arena_malloc(napi_env env, napi_callback_info info) {
   return ptr == nullptr ? status_value(env, status_of(refusal)) : nullptr;
 }
 
-// The misuse of a pointer that should be the first byte of a block of the arena, as a status; 0 when it is.
+// The misuse of a pointer that should be the first byte of a block of the arena (null: there is none), as a status; 0
+// when it is.
 uint32_t check_block(Environment* environment, const MadeArena* arena, const void* ptr, Block* block) {
+  if (arena == nullptr) return kNoArena;
   ArenaMemory memory;
   Misuse misuse = environment->core->arena_find(ptr, block, &memory);
   if (misuse != Misuse::kNone) return static_cast<uint32_t>(misuse);
@@ -71,12 +73,11 @@ napi_value call_arena_realloc(napi_env env, napi_callback_info info) {
   Environment* environment = environment_of(env, info);
   MailboxWord* mailbox = environment->mailbox;
   MadeArena* arena = arena_in(environment);
-  if (arena == nullptr) return status_value(env, kNoArena);
-  double handle = mailbox[0].number, used_before = used_bytes(environment, arena);
   void* ptr = pointer_of(mailbox[1]);
   Block block;
   uint32_t status = check_block(environment, arena, ptr, &block);
   if (status != 0) return status_value(env, status);
+  double handle = mailbox[0].number, used_before = used_bytes(environment, arena);
   void* result = nullptr;
   Refusal refusal = Refusal::kNone;
   size_t bytes = bytes_of(mailbox[2]);
@@ -94,11 +95,9 @@ napi_value call_arena_realloc(napi_env env, napi_callback_info info) {
 napi_value call_arena_free(napi_env env, napi_callback_info info) {
   Environment* environment = environment_of(env, info);
   MailboxWord* mailbox = environment->mailbox;
-  MadeArena* arena = arena_in(environment);
-  if (arena == nullptr) return status_value(env, kNoArena);
   void* ptr = pointer_of(mailbox[1]);
   Block block;
-  uint32_t status = check_block(environment, arena, ptr, &block);
+  uint32_t status = check_block(environment, arena_in(environment), ptr, &block);
   if (status != 0) return status_value(env, status);
   bool has_own_memory = block.kind != static_cast<uint32_t>(PageKind::kBucket);
   Misuse misuse = environment->core->deallocate(ptr);

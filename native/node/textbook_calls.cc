@@ -5,6 +5,7 @@
 // what was refused: a textbook::Fault, or kNoHeap. It never follows a pointer that it was given.
 #include <vector>
 
+#include "bytes_at.h"
 #include "calls.h"
 #include "textbook_heaps.h"
 
@@ -82,37 +83,37 @@ napi_value call_destroy(napi_env env, napi_callback_info info) {
   return was_there ? nullptr : refusal_value(env, kNoHeap);
 }
 
-// In: heap, bytes. Out: the block or 0.
+// Out: what `take` sets ptr to: the block or 0.
+template <class Take>
+napi_value call_take(napi_env env, napi_callback_info info, Take take) {
+  MailboxWord* mailbox = environment_of(env, info)->mailbox;
+  HeldHeap heap(heap_number(mailbox[0]));
+  if (!heap) return refusal_value(env, kNoHeap);
+  void* ptr = nullptr;
+  Fault fault = take(*heap, mailbox, &ptr);
+  mailbox[0] = word_of(ptr);
+  return fault_value(env, fault);
+}
+
+// In: heap, bytes.
 napi_value call_malloc(napi_env env, napi_callback_info info) {
-  MailboxWord* mailbox = environment_of(env, info)->mailbox;
-  HeldHeap heap(heap_number(mailbox[0]));
-  if (!heap) return refusal_value(env, kNoHeap);
-  void* ptr = nullptr;
-  Fault fault = heap->try_allocate(bytes_of(mailbox[1]), &ptr);
-  mailbox[0] = word_of(ptr);
-  return fault_value(env, fault);
+  return call_take(env, info, [](textbook::Heap& heap, const MailboxWord* in, void** ptr) {
+    return heap.try_allocate(bytes_of(in[1]), ptr);
+  });
 }
 
-// In: heap, count, bytes of each. Out: the block or 0.
+// In: heap, count, bytes of each.
 napi_value call_calloc(napi_env env, napi_callback_info info) {
-  MailboxWord* mailbox = environment_of(env, info)->mailbox;
-  HeldHeap heap(heap_number(mailbox[0]));
-  if (!heap) return refusal_value(env, kNoHeap);
-  void* ptr = nullptr;
-  Fault fault = heap->try_allocate_zeroed(bytes_of(mailbox[1]), bytes_of(mailbox[2]), &ptr);
-  mailbox[0] = word_of(ptr);
-  return fault_value(env, fault);
+  return call_take(env, info, [](textbook::Heap& heap, const MailboxWord* in, void** ptr) {
+    return heap.try_allocate_zeroed(bytes_of(in[1]), bytes_of(in[2]), ptr);
+  });
 }
 
-// In: heap, the block, bytes. Out: the block or 0.
+// In: heap, the block, bytes.
 napi_value call_realloc(napi_env env, napi_callback_info info) {
-  MailboxWord* mailbox = environment_of(env, info)->mailbox;
-  HeldHeap heap(heap_number(mailbox[0]));
-  if (!heap) return refusal_value(env, kNoHeap);
-  void* ptr = nullptr;
-  Fault fault = heap->try_reallocate(pointer_of(mailbox[1]), bytes_of(mailbox[2]), &ptr);
-  mailbox[0] = word_of(ptr);
-  return fault_value(env, fault);
+  return call_take(env, info, [](textbook::Heap& heap, const MailboxWord* in, void** ptr) {
+    return heap.try_reallocate(pointer_of(in[1]), bytes_of(in[2]), ptr);
+  });
 }
 
 // In: heap, the block.
@@ -123,15 +124,14 @@ napi_value call_free(napi_env env, napi_callback_info info) {
   return fault_value(env, heap->try_deallocate(pointer_of(mailbox[1])));
 }
 
-// In: heap, a pointer. Out: the user's first byte of the block that holds it (0: none).
+// In: heap, a pointer. The block is the one that holds it.
 napi_value call_locate(napi_env env, napi_callback_info info) {
-  MailboxWord* mailbox = environment_of(env, info)->mailbox;
-  HeldHeap heap(heap_number(mailbox[0]));
-  if (!heap) return refusal_value(env, kNoHeap);
-  BlockRecord found;
-  Fault fault = heap->locate(pointer_of(mailbox[1]), &found);
-  mailbox[0] = word_of(found.ptr);
-  return fault_value(env, fault);
+  return call_take(env, info, [](textbook::Heap& heap, const MailboxWord* in, void** ptr) {
+    BlockRecord found;
+    Fault fault = heap.locate(pointer_of(in[1]), &found);
+    *ptr = found.ptr;
+    return fault;
+  });
 }
 
 // In: heap, an address, bytes. Returns as all, but kForeignPointer when not all bytes are the heap's.
@@ -141,13 +141,6 @@ napi_value call_has(napi_env env, napi_callback_info info) {
   if (!heap) return refusal_value(env, kNoHeap);
   bool has_all = heap->has(pointer_of(mailbox[1]), bytes_of(mailbox[2]));
   return has_all ? nullptr : fault_value(env, Fault::kForeignPointer);
-}
-
-// The data of a Uint8Array; the internal fields say where, so that no property can lie.
-bool bytes_from(napi_env env, napi_value value, void** data, size_t* length) {
-  napi_typedarray_type type = napi_float64_array;
-  napi_status status = napi_get_typedarray_info(env, value, &type, length, data, nullptr, nullptr);
-  return status == napi_ok && type == napi_uint8_array;
 }
 
 // Argument: a Uint8Array. In: heap, an address. Returns as all, but kForeignPointer when not all bytes are the heap's.
@@ -160,11 +153,10 @@ napi_value call_copy(napi_env env, napi_callback_info info) {
   MailboxWord* mailbox = static_cast<Environment*>(data)->mailbox;
   HeldHeap heap(heap_number(mailbox[0]));
   if (!heap) return refusal_value(env, kNoHeap);
-  void* bytes = nullptr;
-  size_t length = 0;
   void* address = pointer_of(mailbox[1]);
-  bool is_copied = bytes_from(env, argument, &bytes, &length) &&
-                   (is_in ? heap->copy_in(address, bytes, length) : heap->copy_out(address, bytes, length));
+  Bytes bytes = bytes_from(env, argument);
+  bool is_copied =
+      is_in ? heap->copy_in(address, bytes.data, bytes.length) : heap->copy_out(address, bytes.data, bytes.length);
   return is_copied ? nullptr : fault_value(env, Fault::kForeignPointer);
 }
 

@@ -3,28 +3,13 @@
 import { setImmediate as turn } from "node:timers/promises";
 import { isMainThread, parentPort, workerData } from "node:worker_threads";
 import { Arena, free, snapshot, verify } from "pagerun";
+import { codeOf, collect } from "./calls.mjs";
 
 const megabyte = 2 ** 20;
-
-async function collect() {
-  for (let i = 0; i < 6; i++) {
-    globalThis.gc();
-    await turn();
-  }
-}
 
 function fill(arena) {
   for (const size of [10, 1000, 20_000, 200_000, 40 * megabyte]) arena.malloc(size);
   return arena;
-}
-
-function code(call) {
-  try {
-    call();
-    return undefined;
-  } catch (error) {
-    return error.code;
-  }
 }
 
 const roles = {
@@ -54,7 +39,7 @@ const roles = {
   race() {
     parentPort.on("message", (blocks) => {
       if (blocks === "end") parentPort.close();
-      else for (const ptr of blocks) code(() => free(ptr));
+      else for (const ptr of blocks) codeOf(() => free(ptr));
     });
     parentPort.postMessage("ready");
   },

@@ -4,6 +4,7 @@ import { once } from "node:events";
 import { setImmediate as turn } from "node:timers/promises";
 import { isMainThread, parentPort, Worker, workerData } from "node:worker_threads";
 import { alloc, free, malloc, memoryStats, verify } from "pagerun";
+import { collect } from "./calls.mjs";
 
 const megabyte = 2 ** 20;
 const sizes = [0, 1, 8, 100, 1000, 5000, 40_000, 200_000, 5 * megabyte, 40 * megabyte];
@@ -15,13 +16,6 @@ function numbersFrom(seed) {
     state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
     return Math.floor((state / 2 ** 32) * below);
   };
-}
-
-async function collect() {
-  for (let i = 0; i < 6; i++) {
-    globalThis.gc();
-    await turn();
-  }
 }
 
 const liveBlocks = () => memoryStats().liveBlocks;

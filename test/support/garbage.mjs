@@ -1,17 +1,10 @@
 // What the garbage collector sees of pagerun, run with --expose-gc in a process of its own. Prints figures as JSON.
-import { setImmediate as turn } from "node:timers/promises";
 import { copyOut, free, malloc, memoryStats, verify, view } from "pagerun";
+import { collect } from "./calls.mjs";
 
 const megabyte = 2 ** 20;
 const results = {};
 const liveBlocks = memoryStats().liveBlocks;
-
-async function collect() {
-  for (let i = 0; i < 5; i++) {
-    globalThis.gc();
-    await turn();
-  }
-}
 
 function external() {
   return process.memoryUsage().external;

@@ -7,6 +7,7 @@
 import { setImmediate as turn } from "node:timers/promises";
 import { isMainThread, MessageChannel, parentPort, Worker, workerData } from "node:worker_threads";
 import * as pagerun from "pagerun";
+import { collect } from "./calls.mjs";
 
 const { alignedAlloc, alloc, calloc, capabilities, copyIn, copyOut, free, malloc, memoryStats, PagerunError } = pagerun;
 const { realloc, usableSize, verify, view } = pagerun;
@@ -383,13 +384,6 @@ async function strike(calls, seed, port, isAlone) {
   }
   hostile.clear();
   return { calls: hostile.calls, wrong: [...hostile.wrong], refusals: [...hostile.refusals] };
-}
-
-async function collect() {
-  for (let i = 0; i < 8; i++) {
-    globalThis.gc();
-    await turn();
-  }
 }
 
 /** A worker: strikes for itself, or looks at the memory that it is given. */

@@ -2,6 +2,7 @@
 import { once } from "node:events";
 import { parentPort, workerData } from "node:worker_threads";
 import { calloc, capabilities, copyIn, copyOut, free, malloc, realloc, usableSize, verify, view } from "pagerun";
+import { codeOf } from "../support/calls.mjs";
 
 const megabyte = 2 ** 20;
 
@@ -53,15 +54,6 @@ function churn({ seed, steps, largest }) {
     free(block.ptr);
   }
   return wrong;
-}
-
-function codeOf(call) {
-  try {
-    call();
-    return undefined;
-  } catch (error) {
-    return error.code;
-  }
 }
 
 const roles = {
