@@ -2,13 +2,13 @@
 // a run of the bench. Owns the picture; measures nothing.
 import { readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { formatRatio } from "./format.js";
+import { formatRatio } from "#figures/format.js";
+import { escapeText, pixels } from "#figures/markup.js";
+import { geometricMean } from "#figures/statistics.js";
 import { kTextbookNames } from "./options.js";
-import { escapeText, pixels } from "./report/markup.js";
 import { logScale, logTicks } from "./report/scale.js";
 import type { Row } from "./rows.js";
 import { isNativeRow } from "./sections.js";
-import { geometricMean } from "./statistics.js";
 
 const kBaseline = "libc";
 export const kSteps = [...kTextbookNames, "pagerun"] as const;

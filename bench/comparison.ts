@@ -1,8 +1,9 @@
 // Owns the run of a comparison: rounds of trials within the limit of time, until all are made or it is interrupted.
 // Does not own what is run (plan.ts) nor what becomes of the results. One comparison at a time.
-import type { Progress } from "./progress.js";
+import type { Progress } from "#figures/progress.js";
+import { orderForRound } from "#figures/rounds.js";
 import type { TrialKind, TrialResult } from "./rows.js";
-import { type Group, groupJobs, orderForRound } from "./schedule.js";
+import { type Group, groupJobs } from "./schedule.js";
 import { endTrials, type Job, runTrial, TooSlowError } from "./trial.js";
 
 export interface Limits {

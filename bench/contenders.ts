@@ -1,8 +1,9 @@
 // Owns the contenders by preload: where each library is, its version, and the proof that a preload took.
 // Does not own the contenders in JavaScript (js/contenders.ts) and runs no trial.
 import { execFileSync } from "node:child_process";
-import { existsSync, readdirSync, realpathSync } from "node:fs";
+import { existsSync, realpathSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
+import { findPeers, libcVersion, type Missing } from "#figures/peers.js";
 import { isWanted, kTextbookNames, type Options, UsageError } from "./options.js";
 
 export interface PreloadContender {
@@ -18,81 +19,6 @@ export interface PreloadContender {
 
 /** A list of n blocks takes n steps for a malloc: where a program has many, there is no end to wait for. */
 const kTextbookSlowdown = 50;
-
-export interface Missing {
-  name: string;
-  hint: string;
-}
-
-interface Peer {
-  name: string;
-  /** File names to look for, best first. */
-  files: RegExp[];
-  debianPackage: string;
-}
-
-export const kPeers: readonly Peer[] = [
-  { name: "jemalloc", files: [/^libjemalloc\.so\.\d+$/], debianPackage: "libjemalloc2" },
-  { name: "mimalloc", files: [/^libmimalloc\.so\.\d+(\.\d+)*$/], debianPackage: "libmimalloc2.0" },
-  {
-    name: "tcmalloc",
-    files: [/^libtcmalloc_minimal\.so\.\d+$/, /^libtcmalloc\.so\.\d+$/],
-    debianPackage: "libtcmalloc-minimal4",
-  },
-];
-
-/** Directories that hold shared libraries where the loader's own list cannot be read. */
-const kLibraryDirectories = [
-  "/usr/local/lib",
-  `/usr/lib/${process.arch === "arm64" ? "aarch64" : "x86_64"}-linux-gnu`,
-  "/usr/lib64",
-  "/usr/lib",
-];
-
-/** Absolute paths in the loader's list (`ldconfig -p`): "name (details) => path" lines. */
-export function parseLoaderList(text: string): string[] {
-  return text
-    .split("\n")
-    .map((line) => line.split(" => ")[1]?.trim() ?? "")
-    .filter((path) => path.startsWith("/"));
-}
-
-function libraryPaths(): string[] {
-  for (const command of ["ldconfig", "/sbin/ldconfig"]) {
-    try {
-      return parseLoaderList(execFileSync(command, ["-p"], { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] }));
-    } catch {
-      // Not every system has it on the path; the directories are the way left.
-    }
-  }
-  return kLibraryDirectories
-    .filter((directory) => existsSync(directory))
-    .flatMap((directory) => readdirSync(directory).map((file) => `${directory}/${file}`));
-}
-
-/** The first path whose file name is one of the peer's; undefined when the peer is not installed. */
-export function findPeer(peer: Peer, paths: readonly string[]): string | undefined {
-  for (const pattern of peer.files) {
-    const path = paths.find((candidate) => pattern.test(basename(candidate)));
-    if (path) return path;
-  }
-  return undefined;
-}
-
-function debianVersion(debianPackage: string): string | undefined {
-  try {
-    // biome-ignore lint/suspicious/noTemplateCurlyInString: dpkg-query fills it in.
-    const args = ["-W", "-f=${Version}", debianPackage];
-    return execFileSync("dpkg-query", args, { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] }) || undefined;
-  } catch {
-    return undefined;
-  }
-}
-
-function libcVersion(): string {
-  const report = process.report?.getReport() as { header?: { glibcVersionRuntime?: string } } | undefined;
-  return `glibc ${report?.header?.glibcVersionRuntime ?? "of unknown version"}`;
-}
 
 /** The teaching allocators that were named: one library, which an environment variable tells which to be. */
 function findTextbooks(options: Options, library: string): PreloadContender[] {
@@ -115,28 +41,20 @@ function findTextbooks(options: Options, library: string): PreloadContender[] {
 export function findPreloadContenders(
   options: Options,
   pagerun: { library: string; version: string },
-  paths: readonly string[] = libraryPaths(),
+  paths?: readonly string[],
 ): { found: PreloadContender[]; missing: Missing[] } {
   const found: PreloadContender[] = [{ name: "libc", library: undefined, version: libcVersion() }];
-  const missing: Missing[] = [];
+  const peers = findPeers((name) => isWanted(options, name), paths);
   found.push(...findTextbooks(options, join(dirname(pagerun.library), "libtextbook.so")));
   if (isWanted(options, "pagerun")) found.push({ name: "pagerun", ...pagerun });
-  for (const peer of kPeers.filter(({ name }) => isWanted(options, name))) {
-    const library = findPeer(peer, paths);
-    if (library) {
-      const version = debianVersion(peer.debianPackage) ?? basename(library);
-      found.push({ name: peer.name, library, version });
-    } else {
-      missing.push({ name: peer.name, hint: `apt-get install ${peer.debianPackage}` });
-    }
-  }
+  found.push(...peers.found);
   for (const { name, path } of options.libraries) {
     const library = resolve(path);
     if (!existsSync(library))
       throw new UsageError(`Expected a shared library for --so ${name} but ${path} is not there.`);
     found.push({ name, library, version: basename(realpathSync(library)) });
   }
-  return { found, missing };
+  return { found, missing: peers.missing };
 }
 
 /** Environment of a trial that runs on `contender`. A preload of the caller's own would make every contender that one. */

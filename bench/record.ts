@@ -6,7 +6,7 @@ import { constants as osConstants, tmpdir } from "node:os";
 import { dirname, join, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { brotliCompressSync, constants } from "node:zlib";
-import { formatMebibytes } from "./format.js";
+import { formatMebibytes } from "#figures/format.js";
 import { UsageError } from "./options.js";
 import { kRecordHelp, parseRecordOptions, type RecordOptions } from "./record-options.js";
 

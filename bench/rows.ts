@@ -1,6 +1,6 @@
 // Owns the shape of a result: what one trial reports, and the rows that trials become (the JSON file is these rows).
 // Does not run anything. Pure functions, no state.
-import { median } from "./statistics.js";
+import { median } from "#figures/statistics.js";
 
 export const kSuites = ["traces", "core", "js"] as const;
 export type Suite = (typeof kSuites)[number];

@@ -20,12 +20,3 @@ export function groupJobs(jobs: readonly Job[]): Group[] {
   }
   return [...groups.values()];
 }
-
-/**
- * The group's jobs in the order of one round: each round starts with the next contender, and every other round goes
- * backwards, so that none always runs first or always behind the same other one.
- */
-export function orderForRound(jobs: readonly Job[], round: number): Job[] {
-  const step = round % 2 === 0 ? 1 : -1;
-  return jobs.map((_, index) => jobs.at((round + step * index) % jobs.length) as Job);
-}

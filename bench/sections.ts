@@ -1,8 +1,9 @@
 // Owns what is compared with what: the sections of a result, the baseline of a workload, ratios and geometric means.
 // Does not own how they are shown. Pure functions over rows, no state.
+
+import { geometricMean, ratio, spread } from "#figures/statistics.js";
 import { kPreloadNames, kScriptNames, kTextbookNames } from "./options.js";
 import { findRow, type Metric, type Row, type Suite } from "./rows.js";
-import { geometricMean, ratio, spread } from "./statistics.js";
 
 /** Suffix of a trace that is replayed from TypeScript: another workload than the same trace from C++. */
 export const kScriptReplaySuffix = "-ts";

@@ -9,9 +9,9 @@ import {
   formatWhole,
   type Painted,
   paint,
-  type TableCell,
+  type TableEntry,
   wrapName,
-} from "./format.js";
+} from "#figures/format.js";
 import type { Metric, Row } from "./rows.js";
 import { scriptVerdictsOf } from "./script-verdicts.js";
 import {
@@ -48,16 +48,16 @@ function ratioPiece(ratio: number): Painted {
   return ratio > 1 + kNoDifference ? { text, paint: "bad" } : { text };
 }
 
-function headerRows(section: Section, extra: readonly string[]): TableCell[][] {
+function headerRows(section: Section, extra: readonly string[]): TableEntry[][] {
   const names = [...section.contenders, ...extra].map((name) => wrapName(name, kHeaderWidth));
   const height = Math.max(...names.map((lines) => lines.length));
   return Array.from({ length: height }, (_, line) => [
     [{ text: line === height - 1 ? "workload" : "", paint: "dim" as const }],
-    ...names.map((lines): TableCell => [{ text: lines[line - (height - lines.length)] ?? "", paint: "dim" }]),
+    ...names.map((lines): TableEntry => [{ text: lines[line - (height - lines.length)] ?? "", paint: "dim" }]),
   ]);
 }
 
-function figureCell(cell: Cell | undefined, format: (value: number) => string): TableCell {
+function figureCell(cell: Cell | undefined, format: (value: number) => string): TableEntry {
   if (!cell) return [{ text: "–", paint: "dim" }];
   const value = { text: format(cell.median) };
   return cell.ratio === undefined ? [value] : [value, ratioPiece(cell.ratio)];
@@ -85,24 +85,24 @@ function figureTable(rows: readonly Row[], section: Section, table: FigureTable,
     const cells = section.contenders.map((contender) => cellOf(rows, section, workload, contender, metric));
     if (cells.every((cell) => cell === undefined)) return [];
     const own = cells[section.contenders.indexOf("pagerun")];
-    const tail: TableCell[] = [[{ text: worstSpread(cells), paint: "dim" }]];
+    const tail: TableEntry[] = [[{ text: worstSpread(cells), paint: "dim" }]];
     if (isTime) tail.push([{ text: throughput(own) }]);
     if (hasLocks) tail.push([{ text: lockCount(cellOf(rows, section, workload, "pagerun", "locks_per_million")) }]);
     return [[[{ text: workload }], ...cells.map((cell) => figureCell(cell, format)), ...tail]];
   });
   if (body.length === 0) return [];
-  const means = section.contenders.map((contender): TableCell => {
+  const means = section.contenders.map((contender): TableEntry => {
     const mean = meanOf(rows, section, contender, metric);
     return mean === undefined ? [{ text: "–", paint: "dim" }] : [ratioPiece(mean.value)];
   });
-  const mean: TableCell[] = [[{ text: "geometric mean", paint: "bold" }], ...means];
+  const mean: TableEntry[] = [[{ text: "geometric mean", paint: "bold" }], ...means];
   return ["", `  ${table.title}`, ...formatTable([...headerRows(section, extra), ...body, mean], colours).map(indent)];
 }
 
 function latencyTable(rows: readonly Row[], section: Section, colours: boolean): string[] {
   const metrics = ["p50_ns", "p99_ns", "p999_ns"] as const;
   const body = section.workloads.flatMap((workload) => {
-    const cells = section.contenders.map((contender): TableCell => {
+    const cells = section.contenders.map((contender): TableEntry => {
       const figures = metrics.map((metric) => cellOf(rows, section, workload, contender, metric)?.median);
       if (figures.some((figure) => figure === undefined)) return [{ text: "–", paint: "dim" }];
       return [{ text: figures.map((figure) => formatWhole(figure as number)).join("/") }];
@@ -155,13 +155,13 @@ function meansTable(rows: readonly Row[], colours: boolean): string[] {
   const columns = (["core", "core and traces"] as const).flatMap((scope) =>
     (["time", "peak_rss"] as const).map((metric) => ({ scope, metric })),
   );
-  const heads = columns.map(({ scope, metric }): TableCell => {
+  const heads = columns.map(({ scope, metric }): TableEntry => {
     return [{ text: `${scope}: ${metric === "time" ? "time" : "peak RSS"}`, paint: "dim" }];
   });
   const contenders = sortContenders([...new Set(means.map(({ contender }) => contender))]);
   const body = contenders.map((contender) => [
     [{ text: contender }],
-    ...columns.map(({ scope, metric }): TableCell => {
+    ...columns.map(({ scope, metric }): TableEntry => {
       const mean = means.find((each) => each.scope === scope && each.metric === metric && each.contender === contender);
       return [mean ? ratioPiece(mean.value) : { text: "–", paint: "dim" }];
     }),
@@ -177,12 +177,12 @@ function comparandTable(rows: readonly Row[], colours: boolean): string[] {
   const heads = ["workload", "time", "best peer", "peak RSS", "leanest fast peer"];
   const body = [...time]
     .sort((a, b) => b.ratio - a.ratio)
-    .map(({ workload, peer, ratio }): TableCell[] => {
+    .map(({ workload, peer, ratio }): TableEntry[] => {
       const peak = memory.find((comparand) => comparand.workload === workload);
-      const tail: TableCell[] = peak ? [[ratioPiece(peak.ratio)], [{ text: peak.peer }]] : [[], []];
+      const tail: TableEntry[] = peak ? [[ratioPiece(peak.ratio)], [{ text: peak.peer }]] : [[], []];
       return [[{ text: workload }], [ratioPiece(ratio)], [{ text: peer }], ...tail];
     });
-  const table = formatTable([heads.map((text): TableCell => [{ text, paint: "dim" }]), ...body], colours);
+  const table = formatTable([heads.map((text): TableEntry => [{ text, paint: "dim" }]), ...body], colours);
   return [paint({ text: "pagerun to each workload's best", paint: "bold" }, colours), ...table.map(indent)];
 }
 

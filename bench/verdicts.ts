@@ -3,10 +3,11 @@
 //
 // The comparison is over the workloads of the suite core and the traces replayed from C++. Every contender by preload
 // but pagerun is a peer; the fast peers are all but libc. A peer that has no figure for a workload is left out there.
+
+import { geometricMean } from "#figures/statistics.js";
 import { kTextbookNames } from "./options.js";
 import type { Metric, Row } from "./rows.js";
 import { comparable, isNativeRow } from "./sections.js";
-import { geometricMean } from "./statistics.js";
 
 export const kReference = "mimalloc";
 const kOwn = "pagerun";

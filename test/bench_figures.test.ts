@@ -2,10 +2,11 @@
 import { describe, expect, test } from "vitest";
 import { calibrateWork, roundToPowerOfTwo } from "../bench/calibrate.js";
 import { parseTrialReport, type Row, rowsFromResults, type TrialResult } from "../bench/rows.js";
-import { groupJobs, orderForRound } from "../bench/schedule.js";
+import { groupJobs } from "../bench/schedule.js";
 import { baselineNotes, cellOf, headlinesOf, meanOf, sectionsOf } from "../bench/sections.js";
-import { geometricMean, median, percentile, ratio, spread } from "../bench/statistics.js";
 import type { Job } from "../bench/trial.js";
+import { orderForRound } from "../lib/figures/rounds.js";
+import { geometricMean, median, percentile, ratio, spread } from "../lib/figures/statistics.js";
 
 function row(workload: string, contender: string, trials: number[], metric: Row["metric"] = "time"): Row {
   const suite = workload.startsWith("trace") ? "traces" : workload.startsWith("js") ? "js" : "core";

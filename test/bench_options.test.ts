@@ -1,17 +1,11 @@
 // The command lines of the bench and of its recorder, and what of the machine is read by text.
 import { describe, expect, test } from "vitest";
-import {
-  findPeer,
-  findPreloadContenders,
-  isProvidedBy,
-  kPeers,
-  parseLoaderList,
-  preloadEnvironment,
-} from "../bench/contenders.js";
-import { describeLoad } from "../bench/machine.js";
+import { findPreloadContenders, isProvidedBy, preloadEnvironment } from "../bench/contenders.js";
 import { isWanted, parseOptions, UsageError } from "../bench/options.js";
 import { parseRecordOptions } from "../bench/record-options.js";
 import { runTrial, TooSlowError } from "../bench/trial.js";
+import { describeLoad } from "../lib/figures/machine.js";
+import { findPeer, kPeers, parseLoaderList } from "../lib/figures/peers.js";
 
 describe("npm run bench", () => {
   test("without options runs all suites, five trials, within the limit of time", () => {

@@ -1,11 +1,11 @@
 // What the bench shows: numbers, tables, progress, and the report.
 import { describe, expect, test } from "vitest";
-import { formatNumber, formatRatio, formatTable, formatWhole, wrapName } from "../bench/format.js";
-import { formatStep, remainingSeconds } from "../bench/progress.js";
 import { renderReport } from "../bench/report/page.js";
 import { logScale, logTicks, ratioRange } from "../bench/report/scale.js";
 import type { Row } from "../bench/rows.js";
 import { formatSummary, formatTables } from "../bench/terminal.js";
+import { formatNumber, formatRatio, formatTable, formatWhole, wrapName } from "../lib/figures/format.js";
+import { formatStep, remainingSeconds } from "../lib/figures/progress.js";
 
 function row(
   suite: Row["suite"],

@@ -3,11 +3,11 @@
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { dirname, join, resolve } from "node:path";
+import { formatTable } from "#figures/format.js";
+import { describeLoad, describeMachine, formatMachine } from "#figures/machine.js";
+import { formatClock, Progress } from "#figures/progress.js";
 import { describeEnd, runChild } from "../child.js";
-import { formatTable } from "../format.js";
-import { describeLoad, describeMachine, formatMachine } from "../machine.js";
 import { UsageError } from "../options.js";
-import { formatClock, Progress } from "../progress.js";
 import { panelsFile } from "./curves.js";
 import { findingsOf, tablesOf } from "./findings.js";
 import { type ContentionOptions, kContentionHelp, parseContentionOptions } from "./options.js";

@@ -1,6 +1,6 @@
 // Owns the curves of the contention bench as SVG: which lines a panel has, axes, labels. Pure functions, no state.
 // The drawing has its colours in it, for light and dark, so that the file can stand alone.
-import { escapeText, pixels } from "../report/markup.js";
+import { escapeText, pixels } from "#figures/markup.js";
 import { type Choice, kChoices, keyOf, kLocks, type LockKind } from "./plan.js";
 import type { ContentionRow } from "./rows.js";
 

@@ -1,6 +1,6 @@
 // Owns the answers to the notes' questions, computed from the rows: how many arenas, which rule, which lock.
 // Does not run or draw anything. Pure functions, no state.
-import { geometricMean } from "../statistics.js";
+import { geometricMean } from "#figures/statistics.js";
 import { Figures } from "./curves.js";
 import { type Choice, kChoices, kLocks, type LockKind } from "./plan.js";
 import type { ContentionRow } from "./rows.js";

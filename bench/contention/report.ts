@@ -1,8 +1,8 @@
 // Owns the report of the contention bench: which panels are shown, the tables, and the page around them. Pure functions.
-import { formatNumber } from "../format.js";
-import { formatMachine, type Machine } from "../machine.js";
-import { escapeText } from "../report/markup.js";
-import { kScript, kStyle } from "../report/style.js";
+import { formatNumber } from "#figures/format.js";
+import { formatMachine, type Machine } from "#figures/machine.js";
+import { escapeText } from "#figures/markup.js";
+import { kScript, kStyle } from "#figures/style.js";
 import { arenaPanels, choicePanel, Figures, kCurveStyle, lockPanel, type Panel, panelElement } from "./curves.js";
 import { findingsOf, type TextTable, tablesOf } from "./findings.js";
 import { kChoices, kLocks } from "./plan.js";

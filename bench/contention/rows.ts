@@ -1,6 +1,6 @@
 // Owns the shape of a result of the contention bench, from the line that a trial prints to the row that trials become.
 // Pure functions, no state.
-import { median, spread } from "../statistics.js";
+import { median, spread } from "#figures/statistics.js";
 import { keyOf, type Point } from "./plan.js";
 
 export interface Sample {

@@ -3,7 +3,7 @@
 import { readFileSync } from "node:fs";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
-import { percentile } from "../statistics.js";
+import { percentile } from "#figures/statistics.js";
 import type { Step } from "./workloads.js";
 
 /** Part of the steps that run before the clock does, so that the code is compiled and the memory is warm. */

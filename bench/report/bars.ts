@@ -1,9 +1,9 @@
 // Owns the plot of ratios: for each workload one bar a contender, from 1 (the baseline) to its ratio, with its spread.
 // Logarithmic, so that twice and half are equally far from 1. Pure functions, no state.
-import { formatMebibytes, formatNumber, formatRatio } from "../format.js";
+import { formatMebibytes, formatNumber, formatRatio } from "#figures/format.js";
+import { colourClass, escapeText, pixels } from "#figures/markup.js";
 import type { Metric, Row } from "../rows.js";
 import { baselineOf, cellOf, meanOf, type Section } from "../sections.js";
-import { colourClass, escapeText, pixels } from "./markup.js";
 import { type LogScale, logScale, logTicks, ratioRange } from "./scale.js";
 
 const kWidth = 470;

@@ -1,9 +1,9 @@
 // Owns the plot of latencies: for each workload a line a contender, from its median over p99 to p99.9.
 // Logarithmic nanoseconds. Pure functions, no state.
-import { formatWhole } from "../format.js";
+import { formatWhole } from "#figures/format.js";
+import { colourClass, escapeText, pixels } from "#figures/markup.js";
 import type { Row } from "../rows.js";
 import { cellOf, type Section } from "../sections.js";
-import { colourClass, escapeText, pixels } from "./markup.js";
 import { type LogScale, logScale, logTicks } from "./scale.js";
 
 const kWidth = 720;

@@ -1,15 +1,16 @@
 // Owns the report: one HTML page that needs nothing else, from the rows and what is known about the run.
 // Does not own the plots on it (bars.ts, latencies.ts). Pure functions, no state.
-import type { Missing } from "../contenders.js";
-import { formatMebibytes, formatNumber, formatRatio, formatWhole } from "../format.js";
-import { formatMachine, type Machine } from "../machine.js";
+
+import { formatMebibytes, formatNumber, formatRatio, formatWhole } from "#figures/format.js";
+import { formatMachine, type Machine } from "#figures/machine.js";
+import { colourClass, escapeText } from "#figures/markup.js";
+import type { Missing } from "#figures/peers.js";
+import { kScript, kStyle } from "#figures/style.js";
 import type { WorkloadInfo } from "../plan.js";
 import type { Metric, Row } from "../rows.js";
 import { baselineNotes, cellOf, type Headline, headlinesOf, type Section, sectionsOf } from "../sections.js";
 import { drawBars } from "./bars.js";
 import { drawLatencies } from "./latencies.js";
-import { colourClass, escapeText } from "./markup.js";
-import { kScript, kStyle } from "./style.js";
 import { renderVerdicts } from "./verdicts.js";
 
 /** A contender that has no figure for a workload, and why. */

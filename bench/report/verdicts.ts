@@ -1,11 +1,11 @@
 // Owns the part of the report that judges the C++ comparison: verdicts, means to mimalloc, and each workload's best peer.
 // Does not own the figures in it (../verdicts.ts). Pure functions, no state.
-import { formatRatio } from "../format.js";
+import { formatRatio } from "#figures/format.js";
+import { escapeText } from "#figures/markup.js";
 import type { Row } from "../rows.js";
 import { scriptVerdictsOf } from "../script-verdicts.js";
 import { sortContenders } from "../sections.js";
 import { comparandsOf, kReference, meansToReference, type Verdict, verdictsOf } from "../verdicts.js";
-import { escapeText } from "./markup.js";
 
 function verdictRow({ title, value, limit, bound, isMet, detail }: Verdict): string {
   const mark = isMet ? `<td class="text good">met</td>` : `<td class="text bad">not met</td>`;

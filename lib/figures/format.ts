@@ -44,11 +44,11 @@ export function paint({ text, paint: style }: Painted, colours: boolean): string
   return colours && style ? `\x1b[${kCodes[style]}m${text}\x1b[0m` : text;
 }
 
-/** A cell is painted pieces, one space between them. */
-export type TableCell = readonly Painted[];
+/** An entry is painted pieces, one space between them. */
+export type TableEntry = readonly Painted[];
 
-function widthOf(cell: TableCell): number {
-  return cell.reduce((sum, piece) => sum + piece.text.length, 0) + Math.max(0, cell.length - 1);
+function widthOf(entry: TableEntry): number {
+  return entry.reduce((sum, piece) => sum + piece.text.length, 0) + Math.max(0, entry.length - 1);
 }
 
 /** Splits a name at its hyphens into lines of at most `width` characters, where that can be. */
@@ -63,7 +63,7 @@ export function wrapName(name: string, width: number): string[] {
 }
 
 /** Rows of cells as lines: the first column to the left, the others to the right, two spaces between. */
-export function formatTable(rows: readonly (readonly TableCell[])[], colours: boolean): string[] {
+export function formatTable(rows: readonly (readonly TableEntry[])[], colours: boolean): string[] {
   const columns = Math.max(0, ...rows.map((row) => row.length));
   const widths = Array.from({ length: columns }, (_, column) =>
     Math.max(...rows.map((row) => widthOf(row[column] ?? []))),
@@ -71,9 +71,9 @@ export function formatTable(rows: readonly (readonly TableCell[])[], colours: bo
   return rows.map((row) =>
     widths
       .map((width, column) => {
-        const cell = row[column] ?? [];
-        const pad = " ".repeat(width - widthOf(cell));
-        const text = cell.map((piece) => paint(piece, colours)).join(" ");
+        const entry = row[column] ?? [];
+        const pad = " ".repeat(width - widthOf(entry));
+        const text = entry.map((piece) => paint(piece, colours)).join(" ");
         return column === 0 ? text + pad : pad + text;
       })
       .join("  ")
