@@ -10,6 +10,10 @@ interface Subcommand {
 }
 
 const subcommands: Readonly<Record<string, Subcommand>> = {
+  bench: {
+    summary: "a command of yours on pagerun and on other allocators, compared",
+    load: async () => (await import("./cli/bench-command.js")).runBench,
+  },
   lesson: {
     summary: "how malloc works, step by step, in the terminal or the browser",
     load: async () => (await import("./lesson/command.js")).lessonCommand,

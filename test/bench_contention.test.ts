@@ -4,16 +4,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import {
-  arenaPanels,
-  choicePanel,
-  drawPanel,
-  Figures,
-  lockPanel,
-  panelsFile,
-  spreadLabels,
-  tickStep,
-} from "../bench/contention/curves.js";
+import { arenaPanels, choicePanel, drawPanel, Figures, lockPanel, panelsFile } from "../bench/contention/curves.js";
 import { findingsOf, tablesOf } from "../bench/contention/findings.js";
 import { asksForContention, parseContentionOptions } from "../bench/contention/options.js";
 import {
@@ -29,6 +20,7 @@ import {
 import { renderContention } from "../bench/contention/report.js";
 import { type ContentionRow, findPoint, rowsOf, type Sample, sampleFrom } from "../bench/contention/rows.js";
 import { UsageError } from "../bench/options.js";
+import { spreadLabels, tickStep } from "../lib/figures/axis.js";
 import { root } from "./tools/steps.js";
 
 describe("the options", () => {

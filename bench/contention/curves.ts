@@ -1,5 +1,6 @@
 // Owns the curves of the contention bench as SVG: which lines a panel has, axes, labels. Pure functions, no state.
 // The drawing has its colours in it, for light and dark, so that the file can stand alone.
+import { spreadLabels, tickStep } from "#figures/axis.js";
 import { escapeText, pixels } from "#figures/markup.js";
 import { type Choice, kChoices, keyOf, kLocks, type LockKind } from "./plan.js";
 import type { ContentionRow } from "./rows.js";
@@ -106,31 +107,6 @@ const kRight = 112;
 const kTop = 46;
 const kBottom = 40;
 const kLabelDistance = 14;
-const kTicks = 4;
-
-/** A round number of at least a quarter of `most`: the distance between two lines of the grid. */
-export function tickStep(most: number): number {
-  const raw = most / kTicks;
-  const power = 10 ** Math.floor(Math.log10(raw));
-  return [1, 2, 2.5, 5, 10].map((factor) => factor * power).find((step) => step >= raw * 0.999) ?? 10 * power;
-}
-
-/** Places for labels that are wanted at `wanted`, in the same order, at least a line of text apart. */
-export function spreadLabels(wanted: readonly number[], distance: number, bottom: number): number[] {
-  const order = wanted.map((_, index) => index).sort((a, b) => (wanted[a] ?? 0) - (wanted[b] ?? 0));
-  const placed = [...wanted];
-  let last = Number.NEGATIVE_INFINITY;
-  for (const index of order) {
-    last = Math.max(wanted[index] ?? 0, last + distance);
-    placed[index] = last;
-  }
-  let limit = bottom;
-  for (const index of order.reverse()) {
-    placed[index] = Math.min(placed[index] ?? 0, limit);
-    limit = (placed[index] ?? 0) - distance;
-  }
-  return placed;
-}
 
 interface Frame {
   x(place: number): number;

@@ -11,8 +11,11 @@ export function pixels(value: number): string {
 
 const kColourNames: Record<string, string> = {
   libc: "base",
+  glibc: "base",
   "napi-libc": "base",
   pagerun: "pagerun",
+  "pagerun-hardened": "d",
+  "glibc-tuned": "e",
   "free-list": "d",
   arenas: "e",
   "bucket-pages": "c",

@@ -10,6 +10,7 @@ import { dirname, isAbsolute, join } from "node:path";
 
 const packageName = "pagerun";
 const builtPath = join("build", "Release", "pagerun.node");
+const builtLibrary = join("build", "Release", "libpagerun.so");
 
 /** The folder of this file, or undefined inside an ESM bundle. */
 function ownFolder(): string | undefined {
@@ -43,6 +44,20 @@ function rootFromCurrentFolder(): string | undefined {
   }
 }
 
+/** The package's roots that there may be, the one of this file first. */
+function roots(): string[] {
+  const own = ownFolder();
+  const found = [own === undefined ? undefined : rootAbove(own), rootFromCurrentFolder()];
+  return found.filter((root) => root !== undefined);
+}
+
+/** Where the preload library is; undefined where it was not built. */
+export function findLibrary(): string | undefined {
+  return roots()
+    .map((root) => join(root, builtLibrary))
+    .find((path) => existsSync(path));
+}
+
 /** Where pagerun.node may be, best first. PAGERUN_NODE_PATH rules out every other place. */
 function places(): string[] {
   const chosen = process.env.PAGERUN_NODE_PATH;
@@ -50,9 +65,7 @@ function places(): string[] {
     if (isAbsolute(chosen)) return [chosen];
     throw new Error(`Expected an absolute path for PAGERUN_NODE_PATH but received ${JSON.stringify(chosen)}`);
   }
-  const own = ownFolder();
-  const roots = [own === undefined ? undefined : rootAbove(own), rootFromCurrentFolder()];
-  return [...new Set(roots.filter((root) => root !== undefined).map((root) => join(root, builtPath)))];
+  return [...new Set(roots().map((root) => join(root, builtPath)))];
 }
 
 function loadFailure(looked: string[], cause: unknown): Error {

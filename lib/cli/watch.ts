@@ -1,0 +1,80 @@
+// Owns what is known of a running command: samples of its memory, its marks, when its work ended and what it held at rest.
+// Does not read the system and has no clock: both are handed in. Times are seconds since the start. Thread rule: one thread.
+import type { TreeReading } from "./process-tree.js";
+
+export interface Sample {
+  seconds: number;
+  rssBytes: number;
+}
+
+export interface Mark {
+  seconds: number;
+  name: string;
+}
+
+/** The mark that ends the work. */
+const kIdle = "idle";
+/** Work is where more than this share of a core was used over this time. */
+const kBusyShare = 0.1;
+const kBusySeconds = 0.5;
+/** A sample that is further away from the wanted moment says nothing of it. */
+const kNearSeconds = 0.25;
+
+export class Watch {
+  readonly samples: Sample[] = [];
+  readonly marks: Mark[] = [];
+  peakBytes = 0;
+  /** When the processor was last kept busy. */
+  busyUntil = 0;
+  #used: { seconds: number; cpuSeconds: number }[] = [];
+
+  constructor(readonly rest: readonly number[]) {}
+
+  get idleAt(): number | undefined {
+    return this.marks.find(({ name }) => name === kIdle)?.seconds;
+  }
+
+  /** The mark, or else where the work was seen to end. */
+  get workEnd(): number | undefined {
+    return this.idleAt ?? (this.busyUntil > 0 ? this.busyUntil : undefined);
+  }
+
+  /** Whether the mark came and every reading at rest has been taken. */
+  get isRested(): boolean {
+    const last = this.samples.at(-1)?.seconds ?? 0;
+    return this.idleAt !== undefined && last >= this.idleAt + (this.rest.at(-1) ?? 0);
+  }
+
+  mark(name: string, seconds: number): void {
+    if (name !== "") this.marks.push({ name, seconds });
+  }
+
+  sample(seconds: number, { rssBytes, largestBytes, cpuSeconds }: TreeReading): void {
+    this.samples.push({ seconds, rssBytes });
+    this.peakBytes = Math.max(this.peakBytes, rssBytes, largestBytes);
+    this.#used.push({ seconds, cpuSeconds });
+    while ((this.#used[1]?.seconds ?? seconds) <= seconds - kBusySeconds) this.#used.shift();
+    const [oldest] = this.#used;
+    const elapsed = seconds - (oldest?.seconds ?? seconds);
+    if (elapsed > 0 && cpuSeconds - (oldest?.cpuSeconds ?? 0) > kBusyShare * elapsed) this.busyUntil = seconds;
+  }
+
+  /** Seconds from now until the next reading at rest is due; Infinity when none is. */
+  untilNextRest(seconds: number): number {
+    const { idleAt } = this;
+    if (idleAt === undefined) return Number.POSITIVE_INFINITY;
+    const due = this.rest.map((after) => idleAt + after - seconds).filter((left) => left > 0);
+    return Math.min(...due, Number.POSITIVE_INFINITY);
+  }
+
+  /** The resident set at each time of rest; undefined where the command was no more. */
+  restBytes(): (number | undefined)[] {
+    const { workEnd } = this;
+    return this.rest.map((after) => (workEnd === undefined ? undefined : this.#near(workEnd + after)));
+  }
+
+  #near(seconds: number): number | undefined {
+    const sample = this.samples.find((each) => each.seconds >= seconds);
+    return sample !== undefined && sample.seconds <= seconds + kNearSeconds ? sample.rssBytes : undefined;
+  }
+}
