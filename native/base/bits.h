@@ -48,7 +48,8 @@ inline uint64_t take_lowest_bit(uint64_t& word) {
 
 /// The same value, of which the compiler knows nothing: it computes no address from both beforehand, and uses the
 /// machine's addressing modes.
-inline size_t opaque(size_t x) {
+template <class T>
+inline T opaque(T x) {
   __asm__("" : "+r"(x));
   return x;
 }

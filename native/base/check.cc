@@ -52,4 +52,9 @@ void check_failed(const char* condition, const char* file, int line) {
   abort();
 }
 
+void check_failed_at(const char* invariant, const void* address) {
+  Line().text("pagerun: broken invariant: ").text(invariant).text(" at ").address(address).print();
+  abort();
+}
+
 }  // namespace pagerun

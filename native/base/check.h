@@ -23,7 +23,14 @@ class Line {
 
 [[noreturn]] void check_failed(const char* condition, const char* file, int line);
 
+/// Prints `pagerun: broken invariant: <invariant> at <address>` and aborts.
+[[noreturn]] void check_failed_at(const char* invariant, const void* address);
+
 }  // namespace pagerun
 
 #define CHECK(condition) \
   (__builtin_expect(!(condition), 0) ? ::pagerun::check_failed(#condition, __FILE__, __LINE__) : (void)0)
+
+/// The same, by the invariant's own name and of what it was expected, such as a page header.
+#define CHECK_AT(condition, invariant, address) \
+  (__builtin_expect(!(condition), 0) ? ::pagerun::check_failed_at(invariant, address) : (void)0)

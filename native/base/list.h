@@ -1,5 +1,6 @@
 // A doubly linked list through `next` and `prev` members of its entries; the list owns no entry.
-// Invariant, checked before a link is followed for writing: entry->next->prev == entry and entry->prev->next == entry.
+// Invariant, checked before a link is followed for writing: entry->next->prev == entry and entry->prev->next == entry,
+// and before it is followed at all, where what an entry can be is known: that it can be one.
 // Thread rule: the list's owner, or whoever holds its lock.
 #pragma once
 
@@ -9,6 +10,11 @@
 namespace pagerun {
 
 template <class T>
+constexpr bool is_any_entry(const T*) {
+  return true;
+}
+
+template <class T, bool (*kIsEntry)(const T*) = is_any_entry<T>>
 class List {
  public:
   T* first() const { return load_relaxed(first_); }
@@ -16,8 +22,8 @@ class List {
 
   /// Puts an entry in front.
   void push(T* entry) {
-    CHECK(entry->next == nullptr && entry->prev == nullptr);
-    CHECK(first_ == nullptr ? last_ == nullptr : first_->prev == nullptr);
+    CHECK_AT(entry->next == nullptr && entry->prev == nullptr, "an entry of no list has no links", entry);
+    CHECK_AT(first_ == nullptr ? last_ == nullptr : first_->prev == nullptr, "next/prev agree", first_);
     store_relaxed(entry->next, first_);
     store_relaxed(first_ == nullptr ? last_ : first_->prev, entry);
     store_relaxed(first_, entry);
@@ -25,8 +31,8 @@ class List {
 
   /// Puts an entry behind the last.
   void append(T* entry) {
-    CHECK(entry->next == nullptr && entry->prev == nullptr);
-    CHECK(last_ == nullptr ? first_ == nullptr : last_->next == nullptr);
+    CHECK_AT(entry->next == nullptr && entry->prev == nullptr, "an entry of no list has no links", entry);
+    CHECK_AT(last_ == nullptr ? first_ == nullptr : last_->next == nullptr, "next/prev agree", last_);
     store_relaxed(entry->prev, last_);
     store_relaxed(last_ == nullptr ? first_ : last_->next, entry);
     store_relaxed(last_, entry);
@@ -35,8 +41,8 @@ class List {
   void remove(T* entry) {
     T* next = entry->next;
     T* prev = entry->prev;
-    CHECK(prev == nullptr ? first_ == entry : prev->next == entry);
-    CHECK(next == nullptr ? last_ == entry : next->prev == entry);
+    CHECK_AT(prev == nullptr ? first_ == entry : kIsEntry(prev) && prev->next == entry, "next/prev agree", entry);
+    CHECK_AT(next == nullptr ? last_ == entry : kIsEntry(next) && next->prev == entry, "next/prev agree", entry);
     store_relaxed(prev == nullptr ? first_ : prev->next, next);
     store_relaxed(next == nullptr ? last_ : next->prev, prev);
     store_relaxed(entry->next, nullptr);

@@ -6,8 +6,10 @@
 #include "../base/check.h"
 #include "allocator_inline.h"
 #include "block_hold.h"
+#include "header_check.h"
 #include "made_arena.h"
 #include "mapping_table.h"
+#include "place.h"
 #include "run_list.h"
 
 namespace pagerun {
@@ -16,65 +18,7 @@ namespace {
 
 constexpr uint32_t kMaxRunPages = kMaxRunBytes / kPageBytes;
 
-// Where a pointer leads: the head of its page and, in a bucket page, the number of its block.
-struct Place {
-  PageHeader* page;
-  uint32_t index;
-};
-
 PageKind kind_of(const PageHeader* page) { return load_relaxed(page->kind); }
-
-bool is_head(const PageHeader* page) {
-  PageKind kind = kind_of(page);
-  return (kind == PageKind::kBucket || kind == PageKind::kRun) && is_settled(*page);
-}
-
-// The head of the live page or run that holds the page of `header`, or null.
-PageHeader* head_of(PageHeader* header) {
-  if (is_head(header)) return header;
-  if (kind_of(header) != PageKind::kFollow) return nullptr;
-  uint32_t distance = load_relaxed(header->distance);
-  PageHeader* head = header - distance;
-  // A further page that was freed since keeps its old mark: its head, if there is one, is no longer that long.
-  return is_head(head) && distance < load_relaxed(head->run_pages) ? head : nullptr;
-}
-
-bool is_free_block(const PageHeader* page, uint32_t index) {
-  if (bitmap_test(page->free_bits, index)) return true;
-  return (page->remote_bits[word_of(index)].load(std::memory_order_relaxed) & mask_of(index)) != 0;
-}
-
-// Classifies a pointer into a bucket page; fills *block with the live block that holds it, if any.
-Misuse locate_in_bucket_page(const char* ptr, PageHeader* page, Place* place, Block* block) {
-  auto offset = static_cast<uint32_t>(ptr - page->start);
-  uint32_t index = offset / page->block_bytes;
-  if (index >= page->capacity) return Misuse::kInteriorPointer;  // the unused tail
-  if (is_free_block(page, index)) return Misuse::kDoubleFree;
-  if (load_relaxed(page->held_blocks) != 0 && block_is_only_held(block_address(*page, index)))
-    return Misuse::kDoubleFree;
-  place->page = page;
-  place->index = index;
-  *block = {block_address(*page, index), page->block_bytes, page->size_class, static_cast<uint32_t>(PageKind::kBucket)};
-  return index * page->block_bytes == offset ? Misuse::kNone : Misuse::kInteriorPointer;
-}
-
-// Where `ptr` leads. place->page is null for mappings, and when there is no live block.
-Misuse place_of(const void* ptr, Place* place, Block* block) {
-  *place = {};
-  *block = {};
-  Region* region = region_of(ptr);
-  if (region == nullptr) return mapping_table.find(ptr, block);
-  PageHeader* header = region->header_of(ptr);
-  PageHeader* head = head_of(header);
-  if (head == nullptr)
-    return kind_of(header) == PageKind::kNone && !region->was_used(header) ? Misuse::kForeignPointer
-                                                                           : Misuse::kDoubleFree;
-  if (kind_of(head) == PageKind::kBucket)
-    return locate_in_bucket_page(static_cast<const char*>(ptr), head, place, block);
-  place->page = head;
-  *block = {head->start, load_relaxed(head->run_bytes), kNoSizeClass, static_cast<uint32_t>(PageKind::kRun)};
-  return ptr == head->start ? Misuse::kNone : Misuse::kInteriorPointer;
-}
 
 // From now on the run is a block, of `owner` if not null.
 void run_settle(PageHeader* run, size_t bytes, Arena* owner) {
@@ -85,8 +29,10 @@ void run_settle(PageHeader* run, size_t bytes, Arena* owner) {
 
 // Frees a block of a made arena. Until the lock is held, the arena's thread may end all of its blocks: what was known
 // of the page is looked at again.
-[[gnu::noinline]] Misuse free_in_made_arena(MadeArena* owner, const Place& place, const void* ptr) {
-  if (is_mine(owner)) return made_arena_free(owner, place.page, place.index);
+[[gnu::noinline]] Misuse free_in_made_arena(MadeArena* owner, Place place, const void* ptr) {
+  if (is_mine(owner))
+    return is_free_block(place.page, place.index) ? Misuse::kDoubleFree
+                                                  : made_arena_free(owner, place.page, place.index);
   LockGuard guard(owner->lock);
   Place again;
   Block block;
@@ -98,11 +44,20 @@ void run_settle(PageHeader* run, size_t bytes, Arena* owner) {
   return page_free_remote(again.page, again.index);
 }
 
-Misuse free_unheld(const Place& place, const void* ptr) {
+// Of a block that the calling thread's own arena has. The remote bit says that another thread was faster.
+Misuse free_own(Arena* mine, Place place) {
+  size_t offset = offset_of_word(place.index);
+  if (is_free_block(place.page, place.index)) return Misuse::kDoubleFree;
+  uint64_t& word = word_at(place.page->free_bits, offset);
+  store_owned(word, word | mask_of(place.index));
+  page_count_free(mine, place.page, offset);
+  return Misuse::kNone;
+}
+
+Misuse free_unheld(Arena* mine, Place place, const void* ptr) {
   for (;;) {
-    Arena* owner = owner_of(*place.page);
-    Arena* mine = arena_now();
-    if (owner == mine) break;
+    Arena* owner = checked_owner_of(place.page);
+    if (owner == mine) return free_own(mine, place);
     if (owner == nullptr) return Misuse::kDoubleFree;  // the page has gone since it was looked at
     ArenaState state = owner->state.load(std::memory_order_relaxed);
     if (state == ArenaState::kActive) [[likely]]
@@ -112,37 +67,66 @@ Misuse free_unheld(const Place& place, const void* ptr) {
     bool can_adopt = state == ArenaState::kAbandoned && mine != &empty_arena && mine != &ended_arena;
     if (!can_adopt || !page_adopt(mine, place.page)) return page_free_remote(place.page, place.index);
   }
-  size_t offset = offset_of_word(place.index);
-  uint64_t& word = word_at(place.page->free_bits, offset);
-  store_owned(word, word | mask_of(place.index));
-  page_count_free(arena_now(), place.page, offset);
-  return Misuse::kNone;
 }
 
 // Out of line, so that the common free needs no room for what a hold answers.
-[[gnu::noinline]] Misuse free_in_held_page(const Place& place, const void* ptr) {
+[[gnu::noinline]] Misuse free_in_held_page(Arena* mine, Place place, const void* ptr) {
   Misuse misuse = Misuse::kNone;
-  return block_note_free(ptr, &misuse) ? misuse : free_unheld(place, ptr);
+  return block_note_free(ptr, &misuse) ? misuse : free_unheld(mine, place, ptr);
 }
 
-Misuse free_in_bucket_page(const Place& place, const void* ptr) {
+Misuse free_in_bucket_page(Arena* mine, Place place, const void* ptr) {
   if (load_relaxed(place.page->held_blocks) != 0) [[unlikely]]
-    return free_in_held_page(place, ptr);
-  return free_unheld(place, ptr);
+    return free_in_held_page(mine, place, ptr);
+  return free_unheld(mine, place, ptr);
+}
+
+// True when the page's bitmaps are where they can be: one of them alone cannot be elsewhere.
+bool are_bitmaps_in_place(const PageHeader& page, const uint64_t* free_bits) {
+  constexpr ptrdiff_t kInlineDistance =
+      ptrdiff_t{offsetof(PageHeader, inline_remote_bits)} - ptrdiff_t{offsetof(PageHeader, inline_free_bits)};
+  auto* remote_bits = reinterpret_cast<const char*>(load_relaxed(page.remote_bits));
+  ptrdiff_t distance = remote_bits - reinterpret_cast<const char*>(free_bits);
+  return distance == load_shared(primary_bitmaps_distance) || distance == kInlineDistance;
 }
 
 // The block that starts at `ptr` in a bucket page of the primary region, by the arithmetic of find_local(): what a free
-// of another thread's block nearly always finds. False in every other case.
+// of another thread's block nearly always finds. False in every other case, and where the header cannot be believed.
 bool find_start(const void* ptr, Place* place) {
   size_t offset = offset_of(ptr);
   if (offset >= load_shared(primary_committed_bytes)) return false;
   PageHeader* page = load_shared(primary_headers) + offset / kPageBytes;
-  if (kind_of(page) != PageKind::kBucket || !is_settled(*page)) return false;
-  uint64_t product = offset % kPageBytes * page->reciprocal;
+  if (kind_of(page) != PageKind::kBucket) return false;
+  uint32_t block_bytes = __atomic_load_n(&page->block_bytes, __ATOMIC_ACQUIRE);  // as in is_settled()
+  const ClassFacts& facts = *opaque(&kClassFacts.of_class[page->size_class]);
+  const uint64_t* free_bits = load_relaxed(page->free_bits);
+  if (block_bytes != facts.block_bytes || !are_bitmaps_in_place(*page, free_bits)) return false;
+  uint64_t product = offset % kPageBytes * facts.reciprocal;
   // Not the page's own limit: that is 0 while remote frees wait.
-  if (static_cast<uint32_t>(product) >= kStartLimits.of_class[page->size_class]) return false;
+  if (static_cast<uint32_t>(product) >= facts.start_limit) return false;
   *place = {page, static_cast<uint32_t>(product >> 32)};
-  return !is_free_block(page, place->index);
+  return !bitmap_test(free_bits, place->index);
+}
+
+// The run in use that starts at `ptr` in the primary region; null in every other case.
+PageHeader* find_run(const void* ptr) {
+  size_t offset = offset_of(ptr);
+  if (offset >= load_shared(primary_committed_bytes) || offset % kPageBytes != 0) return nullptr;
+  PageHeader* page = load_shared(primary_headers) + offset / kPageBytes;
+  return kind_of(page) == PageKind::kRun && is_settled(*page) ? page : nullptr;
+}
+
+[[gnu::noinline]] Misuse deallocate_otherwise(void* ptr) {
+  if (ptr == nullptr) return Misuse::kNone;
+  Place place;
+  PageHeader* run = find_run(ptr);
+  if (run != nullptr) return run_list.put(run, PageKind::kRun) ? Misuse::kNone : Misuse::kDoubleFree;
+  Block block;
+  Misuse misuse = place_of(ptr, &place, &block);
+  if (misuse != Misuse::kNone) return misuse;
+  if (place.page == nullptr) return mapping_table.put(ptr);
+  if (kind_of(place.page) == PageKind::kBucket) return free_in_bucket_page(arena_now(), place, ptr);
+  return run_list.put(place.page, PageKind::kRun) ? Misuse::kNone : Misuse::kDoubleFree;
 }
 
 // Moves a block: the new one is allocated first, so that a refusal leaves the old one as it was.
@@ -236,15 +220,9 @@ void* allocate_beyond(size_t bytes) {
 }
 
 Misuse deallocate_slow(void* ptr) {
-  if (ptr == nullptr) return Misuse::kNone;
   Place place;
-  if (find_start(ptr, &place)) return free_in_bucket_page(place, ptr);
-  Block block;
-  Misuse misuse = place_of(ptr, &place, &block);
-  if (misuse != Misuse::kNone) return misuse;
-  if (place.page == nullptr) return mapping_table.put(ptr);
-  if (kind_of(place.page) == PageKind::kBucket) return free_in_bucket_page(place, ptr);
-  return run_list.put(place.page, PageKind::kRun) ? Misuse::kNone : Misuse::kDoubleFree;
+  if (find_start(ptr, &place)) return free_in_bucket_page(*arena_place_near(), place, ptr);
+  return deallocate_otherwise(ptr);
 }
 
 void* allocate(size_t bytes) { return allocate_fast(bytes); }
@@ -290,7 +268,7 @@ Misuse locate(const void* ptr, Block* block) {
 Misuse locate_owned(const void* ptr, Block* block, Arena** owner) {
   Place place;
   Misuse misuse = place_of(ptr, &place, block);
-  *owner = place.page != nullptr ? owner_of(*place.page) : mapping_table.owner_of(ptr);
+  *owner = place.page != nullptr ? checked_owner_of(place.page) : mapping_table.owner_of(ptr);
   return misuse;
 }
 

@@ -51,9 +51,11 @@ struct LocalBlock {
 };
 
 /// True when the offset's address is a live block of `arena`, the calling thread's own, that starts in the first page
-/// of its bucket page; false in every other case: null, another arena's page, runs, mappings, misuse.
-inline bool find_local(Arena* arena, size_t offset, LocalBlock* block) {
-  if (offset >= load_shared(primary_committed_bytes)) [[unlikely]]
+/// of its bucket page; false in every other case: null, another arena's page, runs, mappings, misuse. `committed_bytes`
+/// may be primary_replaceable_bytes.
+inline bool find_local(Arena* arena, size_t offset, LocalBlock* block,
+                       const size_t& committed_bytes = primary_committed_bytes) {
+  if (offset >= load_shared(committed_bytes)) [[unlikely]]
     return false;
   PageHeader* page = load_shared(primary_headers) + offset / kPageBytes;
   if (load_shared(page->owner) != arena) [[unlikely]]

@@ -5,6 +5,7 @@
 #include "../base/check.h"
 #include "../os/memory.h"
 #include "block_hold.h"
+#include "header_check.h"
 #include "made_arena.h"
 #include "purge.h"
 #include "run_list.h"
@@ -34,8 +35,20 @@ void bucket_clear(Bucket& bucket) {
   arena_of(&bucket)->page_index[bucket.size_class] = 0;
 }
 
+// What the counts say of a page is what its bits say: all are in use, or all are free.
+bool has_only(const PageHeader& page, bool is_free) {
+  uint64_t differing = 0;
+  uint32_t whole = page.capacity / kWordBits, rest = page.capacity % kWordBits;
+  uint64_t all = is_free ? ~0ull : 0;
+  for (uint32_t w = 0; w < whole; w++) differing |= page.free_bits[w] ^ all;
+  if (rest != 0) differing |= page.free_bits[whole] ^ (all & low_bits(rest));
+  return differing == 0;
+}
+
 void current_to_full(Bucket* bucket) {
   PageHeader* page = bucket->page;
+  header_check(page);
+  if (!has_only(*page, false)) header_damaged(page, "used == popcount(used bitmap)");
   set_notify(*page, page->capacity - 1u);
   bucket->full.push(page);
   bucket_clear(*bucket);
@@ -57,6 +70,7 @@ void bucket_set(Bucket* bucket, PageHeader* page) {
 }
 
 void partial_to_current(Bucket* bucket, PageHeader* page) {
+  header_check(page);
   bucket->partial.remove(page);
   set_notify(*page, kNeverNotify);
   bucket_set(bucket, page);
@@ -70,12 +84,12 @@ void full_to_partial(Bucket* bucket, PageHeader* page) {
 
 void page_attach(Arena* arena, PageHeader* page) {
   store_relaxed(arena->page_count, arena->page_count + 1);
-  store_relaxed(page->owner, arena);
+  set_owner(page, arena);
 }
 
 void page_detach(Arena* arena, PageHeader* page) {
   store_relaxed(arena->page_count, arena->page_count - 1);
-  store_relaxed(page->owner, nullptr);
+  set_owner(page, nullptr);
   store_relaxed(page->script_owner, 0u);
 }
 
@@ -87,7 +101,8 @@ bool is_releasable(const PageHeader& page) {
 
 // An empty page on no list goes back to the run list, or to the made arena whose extents it is of.
 void page_release(Arena* arena, PageHeader* page) {
-  CHECK(used_of(*page) == 0);
+  header_check(page);
+  if (used_of(*page) != 0 || !has_only(*page, true)) header_damaged(page, "used == popcount(used bitmap)");
   page_detach(arena, page);
   if (is_made(arena)) return extents_put(made_arena_of(arena), page);
   CHECK(run_list.put(page, PageKind::kBucket));
@@ -187,7 +202,7 @@ void arena_service(Arena* arena);
 
 // Steps 3 and 4 of the protocol.
 void page_send_to_owner(PageHeader* page) {
-  Arena* owner = owner_of(*page);
+  Arena* owner = checked_owner_of(page);
   // Else two threads freed one block at once, and the page went with the first.
   if (owner == nullptr || load_relaxed(page->kind) != PageKind::kBucket) return;
   remote_pages_push(owner, page);
@@ -197,6 +212,8 @@ void page_send_to_owner(PageHeader* page) {
 // Folds a page's remote frees into its free bits. The page has been taken off its owner's list by the caller, who may
 // change it: the owner's thread, or a thread that holds arenas_lock while the owner is abandoned.
 void page_collect(PageHeader* page) {
+  header_check(page);
+  Arena* owner = checked_owner_of(page);
   // Before the summary is taken: whoever finds it empty after that closes the fast path again.
   page_open_fast_path(page);
   // acquire: pairs with the release in page_free_remote(); the blocks' last writes come before their next use
@@ -210,9 +227,8 @@ void page_collect(PageHeader* page) {
     store_relaxed(page->free_bits[w], page->free_bits[w] | bits);
     freed += count_bits(bits);
   }
-  CHECK(freed <= used_of(*page));
+  CHECK_AT(freed <= used_of(*page), "used == popcount(used bitmap)", page);
   store_relaxed(page->countdown, page->countdown - freed);
-  Arena* owner = owner_of(*page);
   if (is_made(owner)) store_relaxed(owner->bucket_bytes, owner->bucket_bytes - uint64_t{freed} * page->block_bytes);
 }
 
@@ -226,6 +242,7 @@ void page_settle(Arena* arena, PageHeader* page) {
 
 void pages_drain(Arena* arena, PageHeader* page) {
   while (page != nullptr) {
+    CHECK_AT(is_header(page), "a page to drain has a header", page);
     PageHeader* next = page->remote_next;
     if (owner_of(*page) == arena && load_relaxed(page->kind) == PageKind::kBucket) {
       page_collect(page);
@@ -240,8 +257,9 @@ void pages_drain(Arena* arena, PageHeader* page) {
 void arena_service_locked(Arena* arena) {
   while (PageHeader* pages = remote_pages_take(arena)) {
     for (PageHeader* page = pages; page != nullptr;) {
+      CHECK_AT(is_header(page), "a page to drain has a header", page);
       PageHeader* next = page->remote_next;
-      Arena* owner = owner_of(*page);  // null: as in page_send_to_owner()
+      Arena* owner = checked_owner_of(page);  // null: as in page_send_to_owner()
       if (owner != nullptr && owner->state.load(std::memory_order_relaxed) == ArenaState::kAbandoned) {
         page_collect(page);
         page_settle(owner, page);
@@ -328,6 +346,7 @@ void* bucket_take_slow(Arena* arena, Bucket* bucket) {
 }
 
 void page_notify(Arena* arena, PageHeader* page) {
+  header_check(page);
   Bucket* bucket = bucket_at(arena, page->size_class);
   if (page->notify_at != 0) full_to_partial(bucket, page);
   if (is_releasable(*page)) partial_to_empty(arena, bucket, page);
@@ -399,8 +418,9 @@ Arena* arena_adopt() {
 
 bool page_adopt(Arena* mine, PageHeader* page) {
   LockGuard guard(arenas_lock);
-  Arena* from = owner_of(*page);
+  Arena* from = checked_owner_of(page);
   if (from == nullptr || from->state.load(std::memory_order_relaxed) != ArenaState::kAbandoned) return false;
+  header_check(page);
   // No current page here: the arena was retired. A page is partial when its notify_at is 0, else full.
   bool was_partial = page->notify_at == 0;
   Bucket* old_bucket = bucket_at(from, page->size_class);
@@ -414,6 +434,13 @@ bool page_adopt(Arena* mine, PageHeader* page) {
 }
 
 Arena* arena_first() { return all_arenas.load(std::memory_order_acquire); }
+
+bool arena_is_known(const Arena* wanted) {
+  for (const Arena* arena = arena_first(); arena != nullptr; arena = arena->next) {
+    if (arena == wanted) return true;
+  }
+  return false;
+}
 
 void arenas_orphan(const Arena* mine, const Arena* late) {
   for (Arena* arena = arena_first(); arena != nullptr; arena = arena->next) {

@@ -172,6 +172,12 @@ void arena_identify(Arena* arena);
 /// Every arena that was ever made, newest first, linked by `next`.
 Arena* arena_first();
 
+/// True when there is such an arena, or was: it may be followed. O(arenas).
+bool arena_is_known(const Arena* arena);
+
+/// Id of an arena, or 0 for null.
+inline uint64_t arena_id_of(const Arena* arena) { return arena == nullptr ? 0 : load_relaxed(arena->id); }
+
 extern Lock arenas_lock;  // lock order: arenas -> run list
 
 /// For the child of a fork: every active arena but these two becomes an orphan. Under arenas_lock.
@@ -208,10 +214,11 @@ inline void* bucket_take(Bucket* bucket, size_t offset, uint64_t word) {
 inline bool page_find_word(PageHeader* page) {
   if (is_full(*page)) return false;
   uint32_t words = words_of(page->capacity), w = page->next_word;
-  do {
-    w = w < words ? w : 0;
-  } while (page->free_bits[w++] == 0);
-  page->next_word = w;
+  while (w < words && page->free_bits[w] == 0) w++;
+  if (w >= words) {
+    for (w = 0; page->free_bits[w] == 0;) CHECK_AT(++w < words, "used == popcount(used bitmap)", page);
+  }
+  page->next_word = ++w;
   store_owned(page->hot_offset, (w - 1) * uint32_t{sizeof(uint64_t)});
   return true;
 }

@@ -79,6 +79,7 @@ struct alignas(kCacheLineBytes) PageHeader {
   PageHeader* remote_next;                                        // link of the owner's list of pages to drain
   std::atomic<uint64_t> inline_remote_bits[kInlineWords];
   uint32_t held_blocks;  // kBucket: blocks that block_hold.h knows
+  Arena* owner_again;    // == owner but while it changes: what is followed must stand twice
 };
 
 static_assert(sizeof(PageHeader) == 3 * kCacheLineBytes);
@@ -86,7 +87,10 @@ static_assert(offsetof(PageHeader, countdown) == kCacheLineBytes &&
               offsetof(PageHeader, remote_summary) == 2 * kCacheLineBytes);
 static_assert(offsetof(PageHeader, inline_free_bits) + sizeof(PageHeader::inline_free_bits) == 2 * kCacheLineBytes);
 
-using PageList = List<PageHeader>;
+/// True when the pointer is a header of a region's table, and may be followed (region.h).
+bool is_header(const PageHeader* page);
+
+using PageList = List<PageHeader, is_header>;
 
 constexpr uint32_t kRunBlock = 1;            // block_bytes of a run in use: not 0, and never looked at otherwise
 constexpr uint32_t kNeverNotify = 1u << 31;  // no block count reaches it
@@ -136,6 +140,29 @@ inline constexpr StartLimits kStartLimits = make_start_limits();
 
 static_assert(class_pages(kClassCount - 1) * kPageBytes <= 1u << 18);
 
+/// What follows from a page's size class alone: told from here, a header need not be believed. One row for every value
+/// that the byte can have; those of no class have no start.
+struct ClassFacts {
+  uint64_t reciprocal;
+  uint32_t block_bytes;
+  uint32_t start_limit;
+};
+
+struct ClassFactsTable {
+  ClassFacts of_class[256];
+};
+
+constexpr ClassFactsTable make_class_facts() {
+  ClassFactsTable table = {};
+  for (uint32_t c = 0; c < kClassCount; c++) {
+    auto block_bytes = static_cast<uint32_t>(class_bytes(c));
+    table.of_class[c] = {reciprocal_of(block_bytes), block_bytes, kStartLimits.of_class[c]};
+  }
+  return table;
+}
+
+inline constexpr ClassFactsTable kClassFacts = make_class_facts();
+
 inline bool has_inline_bits(const PageHeader& page) { return page.capacity <= kInlineBlocks; }
 
 /// Words of the remote summary: bit w for every word w of the bits.
@@ -163,6 +190,11 @@ inline void set_notify(PageHeader& page, uint32_t notify_at) {
 inline bool is_full(const PageHeader& page) { return used_of(page) == page.capacity; }
 
 inline Arena* owner_of(const PageHeader& page) { return load_relaxed(page.owner); }
+
+inline void set_owner(PageHeader* page, Arena* owner) {
+  store_relaxed(page->owner, owner);
+  store_relaxed(page->owner_again, owner);
+}
 
 /// Address of block `index`.
 inline char* block_address(const PageHeader& page, uint32_t index) {

@@ -10,6 +10,8 @@ RegionTable region_table;
 uintptr_t primary_base = 0;
 size_t primary_committed_bytes = 0;
 PageHeader* primary_headers = nullptr;
+size_t primary_replaceable_bytes = 0;
+ptrdiff_t primary_bitmaps_distance = 0;
 
 namespace {
 
@@ -42,17 +44,27 @@ char* reserve_aligned(size_t bytes) {
   return nullptr;
 }
 
+std::atomic<bool> is_replaceable_served{false};
+
 // Not where the fast path of free could not tell whose thread it is on.
 void primary_publish(const Region& region) {
   if (!arena_place_find()) return;
   store_relaxed(primary_base, reinterpret_cast<uintptr_t>(region.base));
   store_relaxed(primary_headers, region.headers);
+  store_relaxed(primary_bitmaps_distance, region.remote_bitmaps - region.free_bitmaps);
   size_t committed_bytes = region.committed_bytes.load(std::memory_order_relaxed);
   // release: pairs with nothing, only keeps this store behind the two above
   __atomic_store_n(&primary_committed_bytes, committed_bytes, __ATOMIC_RELEASE);
+  if (is_replaceable_served.load(std::memory_order_relaxed))
+    __atomic_store_n(&primary_replaceable_bytes, committed_bytes, __ATOMIC_RELEASE);
 }
 
 }  // namespace
+
+void primary_serve_replaceable() {
+  is_replaceable_served.store(true, std::memory_order_relaxed);
+  __atomic_store_n(&primary_replaceable_bytes, load_shared(primary_committed_bytes), __ATOMIC_RELEASE);
+}
 
 bool Region::reserve_tables() {
   size_t headers_bytes = header_bytes(reserved_bytes), bits_bytes = bitmap_bytes(reserved_bytes);
@@ -121,13 +133,33 @@ Region* region_of(const void* ptr) {
   return nullptr;
 }
 
-Region& region_of_header(const PageHeader* page) {
+Region* region_with_header(const PageHeader* page) {
   uint32_t count = region_table.count.load(std::memory_order_acquire);
   for (uint32_t i = 0; i < count; i++) {
-    if (region_table.regions[i].holds_header(page)) return region_table.regions[i];
+    Region& region = region_table.regions[i];
+    if (!region.holds_header(page)) continue;
+    auto distance = reinterpret_cast<uintptr_t>(page) - reinterpret_cast<uintptr_t>(region.headers);
+    return distance % sizeof(PageHeader) == 0 ? &region : nullptr;
   }
-  CHECK(!"a header belongs to a region");
-  __builtin_unreachable();
+  return nullptr;
+}
+
+bool is_header(const PageHeader* page) { return region_with_header(page) != nullptr; }
+
+Region& region_of_header(const PageHeader* page) {
+  Region* region = region_with_header(page);
+  CHECK_AT(region != nullptr, "a header belongs to a region", page);
+  return *region;
+}
+
+bool is_in_tables(const void* ptr) {
+  uint32_t count = region_table.count.load(std::memory_order_acquire);
+  for (uint32_t i = 0; i < count; i++) {
+    const Region& region = region_table.regions[i];
+    const char* tables = reinterpret_cast<const char*>(region.headers) - kTableGuardBytes;
+    if (reinterpret_cast<uintptr_t>(ptr) - reinterpret_cast<uintptr_t>(tables) < region.table_bytes) return true;
+  }
+  return false;
 }
 
 Region* region_add(size_t pages) {

@@ -98,13 +98,45 @@ extern uintptr_t primary_base [[gnu::visibility("hidden")]];
 extern size_t primary_committed_bytes [[gnu::visibility("hidden")]];
 extern PageHeader* primary_headers [[gnu::visibility("hidden")]];
 
+/// As primary_committed_bytes, for functions that a program may replace: 0 until primary_serve_replaceable(), so that
+/// their fast paths need not ask. (preload/new_delete.cc)
+extern size_t primary_replaceable_bytes [[gnu::visibility("hidden")]];
+void primary_serve_replaceable();
+
+/// Distance from the primary region's free bitmaps to its remote bitmaps; written with its headers.
+extern ptrdiff_t primary_bitmaps_distance [[gnu::visibility("hidden")]];
+
 /// The region whose committed part holds `ptr`, or null.
 Region* region_of(const void* ptr);
+
+/// The region whose table has a header at this address, or null.
+Region* region_with_header(const PageHeader* page);
 
 /// The region that a header belongs to; the header must be one.
 Region& region_of_header(const PageHeader* page);
 
+/// Address of the page that a header is of.
+inline char* address_of_header(const PageHeader* page);
+
+/// True when the address is in a region's tables, guards included.
+bool is_in_tables(const void* ptr);
+
 /// Adds a region with room for at least `pages` pages; null when that is refused. Under the run list's lock.
 Region* region_add(size_t pages);
+
+/// is_header() for what was reckoned from a header, by whole headers.
+inline bool is_in_header_table(const PageHeader* page) {
+  size_t distance = reinterpret_cast<uintptr_t>(page) - reinterpret_cast<uintptr_t>(load_shared(primary_headers));
+  size_t table_bytes = load_shared(primary_committed_bytes) / kPageBytes * sizeof(PageHeader);
+  return distance < table_bytes || region_with_header(page) != nullptr;
+}
+
+inline char* address_of_header(const PageHeader* page) {
+  size_t distance = reinterpret_cast<uintptr_t>(page) - reinterpret_cast<uintptr_t>(load_shared(primary_headers));
+  size_t offset = distance / sizeof(PageHeader) * kPageBytes;
+  if (offset < load_shared(primary_committed_bytes)) [[likely]]
+    return reinterpret_cast<char*>(load_shared(primary_base) + offset);
+  return region_of_header(page).address_of(page);
+}
 
 }  // namespace pagerun

@@ -3,6 +3,7 @@
 #include "../base/check.h"
 #include "../os/memory.h"
 #include "arena.h"
+#include "header_check.h"
 
 namespace pagerun {
 
@@ -35,7 +36,7 @@ void mark_head(PageHeader* head, uint32_t pages, bool dirty) {
   store_relaxed(head->block_bytes, 0u);
   head->run_dirty = dirty;
   head->run_pins = 0;
-  head->start = region_of_header(head).address_of(head);
+  head->start = address_of_header(head);
   set_kind(head, PageKind::kRun);
 }
 
@@ -44,18 +45,34 @@ void mark_run(PageHeader* head, uint32_t pages, bool dirty) {
   mark_head(head, pages, dirty);
 }
 
+// A free run that starts at `first` is one at both ends, within its region.
+void check_free_run(const PageHeader* first) {
+  uint32_t pages = first->run_pages;
+  const PageHeader* last = first + pages - 1;
+  bool is_run = kind_of(first) == PageKind::kFree && pages > 0 && is_in_header_table(last) &&
+                kind_of(last) == PageKind::kFree && last->run_pages == pages && first->run_dirty <= 1;
+  if (!is_run) header_damaged(first, "both ends of a free run name its length");
+}
+
+// The length of a run in use stands twice: in pages, and in what its user may use.
+void check_run(const PageHeader* head) {
+  if (head->run_pages != divide_up(head->run_bytes, kPageBytes))
+    header_damaged(head, "run_pages == run_bytes in pages");
+}
+
 // A run leaves the made arena that it is a block of, if any.
 void leave_owner(PageHeader* run) {
-  Arena* owner = owner_of(*run);
+  Arena* owner = checked_owner_of(run);
   if (owner == nullptr) return;
   owner->runs.remove(run);
   owner->large_bytes.fetch_sub(run->run_bytes, std::memory_order_relaxed);
-  store_relaxed(run->owner, nullptr);
+  set_owner(run, nullptr);
 }
 
 void set_run_bytes(PageHeader* run, size_t bytes) {
   bytes = round_up(bytes, kOsPageBytes);
-  if (Arena* owner = owner_of(*run)) owner->large_bytes.fetch_add(bytes - run->run_bytes, std::memory_order_relaxed);
+  if (Arena* owner = checked_owner_of(run))
+    owner->large_bytes.fetch_add(bytes - run->run_bytes, std::memory_order_relaxed);
   store_relaxed(run->run_bytes, bytes);
 }
 
@@ -96,9 +113,8 @@ void RunList::insert(PageHeader* first, uint32_t pages, bool dirty) {
 }
 
 void RunList::remove(PageHeader* first) {
+  check_free_run(first);
   uint32_t pages = first->run_pages, bin = bin_of(pages);
-  CHECK(kind_of(first) == PageKind::kFree && kind_of(first + pages - 1) == PageKind::kFree &&
-        first[pages - 1].run_pages == pages);
   Bins& bins = bins_[first->run_dirty];
   bins.lists[bin].remove(first);
   if (bins.lists[bin].is_empty()) bins.not_empty[word_of(bin)] &= ~mask_of(bin);
@@ -116,7 +132,10 @@ PageHeader* RunList::find(const Bins& bins, uint32_t pages) const {
     if (w == word_of(bin)) word &= ~0ull << (bin % kWordBits);
     for (; word != 0; word &= word - 1) {
       PageHeader* run = bins.lists[w * kWordBits + lowest_bit(word)].first();
-      while (run != nullptr && run->run_pages < pages) run = run->next;  // a bin above kExactBins holds several lengths
+      while (run != nullptr && run->run_pages < pages) {  // a bin above kExactBins holds several lengths
+        CHECK_AT(run->next == nullptr || is_header(run->next), "next/prev agree", run);
+        run = run->next;
+      }
       if (run != nullptr) return run;
     }
   }
@@ -189,12 +208,14 @@ void RunList::put_locked(PageHeader* head, uint32_t pages, bool dirty) {
   PageHeader* before = head - 1;
   if (kind_of(before) == PageKind::kFree) {
     first = head - before->run_pages;
+    if (!is_in_header_table(first) || first->run_pages != before->run_pages)
+      header_damaged(before, "both ends of a free run name its length");
     total += before->run_pages;
     dirty |= first->run_dirty != 0;
     remove(first);
   }
   PageHeader* behind = head + pages;
-  if (region_of_header(head).holds_header(behind) && kind_of(behind) == PageKind::kFree) {
+  if (is_in_header_table(behind) && kind_of(behind) == PageKind::kFree) {
     total += behind->run_pages;
     dirty |= behind->run_dirty != 0;
     remove(behind);
@@ -227,6 +248,7 @@ bool RunList::put(PageHeader* head, PageKind kind) {
     LockGuard guard(lock_);
     if (kind_of(head) != kind || !is_settled(*head)) return false;
     if (kind == PageKind::kRun) {
+      check_run(head);
       leave_owner(head);
       put_or_keep_locked(head);
     } else {
@@ -241,7 +263,7 @@ bool RunList::put(PageHeader* head, PageKind kind) {
 
 void RunList::give_owner(PageHeader* head, Arena* owner) {
   LockGuard guard(lock_);
-  store_relaxed(head->owner, owner);
+  set_owner(head, owner);
   owner->runs.push(head);
   owner->large_bytes.fetch_add(head->run_bytes, std::memory_order_relaxed);
 }
@@ -268,7 +290,7 @@ void RunList::put_divided(PageHeader* first, uint32_t pages, uint32_t pins) {
     PageHeader* head = first + at;
     at += head->run_pages;
     CHECK(at <= pages);
-    store_relaxed(head->owner, nullptr);
+    set_owner(head, nullptr);
     store_relaxed(head->next, nullptr);
     store_relaxed(head->prev, nullptr);
     set_kind(head, PageKind::kNone);
@@ -281,6 +303,7 @@ void RunList::put_divided(PageHeader* first, uint32_t pages, uint32_t pins) {
 void RunList::put_owned(Arena* owner) {
   LockGuard guard(lock_);
   while (PageHeader* run = owner->runs.first()) {
+    check_run(run);
     leave_owner(run);
     put_or_keep_locked(run);
   }
@@ -334,6 +357,7 @@ RunList::Resized RunList::resize(PageHeader* head, size_t bytes, const Arena* as
   auto pages = static_cast<uint32_t>(divide_up(bytes, kPageBytes));
   LockGuard guard(lock_);
   if (kind_of(head) != PageKind::kRun || !is_settled(*head)) return Resized::kNotARun;
+  check_run(head);
   if (bytes > head->run_bytes && owner_of(*head) != asker) return Resized::kNoRoom;
   if (pages < head->run_pages && head->run_pins > 0) return Resized::kNoRoom;
   if (pages > head->run_pages && !grow_locked(head, pages)) return Resized::kNoRoom;

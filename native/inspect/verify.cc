@@ -1,6 +1,7 @@
 #include "verify.h"
 
 #include "../core/block_hold.h"
+#include "../core/header_check.h"
 #include "../core/made_arena.h"
 #include "../core/mapping_table.h"
 #include "../core/range_table.h"
@@ -34,33 +35,10 @@ bool stands_still(const Arena* arena) {
   return arena == arena_now() || arena->state.load(std::memory_order_relaxed) == ArenaState::kAbandoned;
 }
 
-bool is_known_arena(const Arena* wanted) {
-  for (const Arena* arena = arena_first(); arena != nullptr; arena = arena->next) {
-    if (arena == wanted) return true;
-  }
-  return false;
-}
-
 // What a bucket page is: written once, before its first block was handed out.
-bool check_bucket_facts(Finding& finding, const Region& region, const PageHeader& page) {
-  if (!finding.expect(page.size_class < kClassCount, "size_class < class count", &page)) return false;
-  uint32_t size_class = page.size_class;
-  uint32_t block_bytes = load_relaxed(page.block_bytes);
-  finding.expect(block_bytes == class_bytes(size_class), "block_bytes == class_bytes(size_class)", &page);
-  finding.expect(page.capacity == class_capacity(size_class), "capacity == class_capacity(size_class)", &page);
-  finding.expect(load_relaxed(page.run_pages) == class_pages(size_class), "run_pages == class_pages(size_class)",
-                 &page);
-  if (!finding.is_clean()) return false;
-  finding.expect(page.reciprocal == reciprocal_of(block_bytes), "reciprocal == reciprocal_of(block_bytes)", &page);
-  uint32_t start_limit = load_relaxed(page.start_limit);  // 0 while remote frees await the drain
-  finding.expect(start_limit == 0 || start_limit == kStartLimits.of_class[size_class],
-                 "start_limit == start_limit_of(page)", &page);
-  finding.expect(page.start == region.address_of(&page), "start == address of the page", &page);
-  finding.expect(page.free_bits == (has_inline_bits(page) ? page.inline_free_bits : region.free_bits_of(&page)),
-                 "free_bits == its place beside the page", &page);
-  finding.expect(page.remote_bits == (has_inline_bits(page) ? page.inline_remote_bits : region.remote_bits_of(&page)),
-                 "remote_bits == its place beside the page", &page);
-  return finding.is_clean();
+bool check_bucket_facts(Finding& finding, const PageHeader& page) {
+  const char* damage = find_damage(page);
+  return finding.expect(damage == nullptr, damage, &page);
 }
 
 // Remote bits may change at any time, but only of blocks that are in use, and only from 0 to 1.
@@ -90,12 +68,13 @@ void check_follow(Finding& finding, const PageHeader* head) {
   }
 }
 
-void check_bucket_page(Finding& finding, const Region& region, const PageHeader& page) {
-  if (!check_bucket_facts(finding, region, page)) return;
+void check_bucket_page(Finding& finding, const PageHeader& page) {
+  if (!check_bucket_facts(finding, page)) return;
   check_follow(finding, &page);
   const Arena* owner = owner_of(page);
   if (owner == nullptr) return;  // on its way back to the run list
-  if (!finding.expect(is_known_arena(owner), "owner is an arena", &page)) return;
+  if (!finding.expect(arena_is_known(owner), "owner is an arena", &page)) return;
+  if (stands_still(owner)) finding.expect(owner == load_relaxed(page.owner_again), "owner == owner_again", &page);
   if (!stands_still(owner)) return;
   uint32_t script_owner = load_relaxed(page.script_owner);  // 0 from another thread's free on
   finding.expect(script_owner == 0 || script_owner == owner->script_number,
@@ -106,12 +85,13 @@ void check_bucket_page(Finding& finding, const Region& region, const PageHeader&
 void check_run(Finding& finding, const Region& region, const PageHeader& page) {
   uint64_t run_bytes = load_relaxed(page.run_bytes);
   const Arena* owner = owner_of(page);
-  finding.expect(owner == nullptr || (is_known_arena(owner) && is_made(owner)), "a run's owner is a made arena", &page);
+  finding.expect(owner == nullptr || (arena_is_known(owner) && is_made(owner)), "a run's owner is a made arena", &page);
   finding.expect(load_relaxed(page.block_bytes) == kRunBlock, "block_bytes of a run is its mark", &page);
   finding.expect(page.start == region.address_of(&page), "start == address of the page", &page);
-  finding.expect(
-      run_bytes > 0 && run_bytes <= load_relaxed(page.run_pages) * kPageBytes && run_bytes % kOsPageBytes == 0,
-      "0 < run_bytes <= run_pages x page", &page);
+  finding.expect(run_bytes > 0 && divide_up(run_bytes, kPageBytes) == load_relaxed(page.run_pages) &&
+                     run_bytes % kOsPageBytes == 0,
+                 "run_pages == run_bytes in pages", &page);
+  finding.expect(load_relaxed(page.run_dirty) <= 1, "run_dirty is 0 or 1", &page);
   check_follow(finding, &page);
 }
 
@@ -144,7 +124,7 @@ void check_region(Finding& finding, const Region& region, Walked* walked) {
       if (page->run_dirty) walked->dirty_pages += page->run_pages;
       check_free_run(finding, page, end);
     } else if (!is_settling && kind == PageKind::kBucket) {
-      check_bucket_page(finding, region, *page);
+      check_bucket_page(finding, *page);
     } else if (!is_settling && kind == PageKind::kRun) {
       check_run(finding, region, *page);
     } else {
@@ -162,6 +142,9 @@ size_t check_list(Finding& finding, const PageHeader* first, Check check) {
   size_t length = 0;
   const PageHeader* prev = nullptr;
   for (const PageHeader* page = first; page != nullptr && finding.is_clean(); page = page->next) {
+    if (!finding.expect(is_header(page), "next/prev agree",
+                        prev == nullptr ? &run_list : static_cast<const void*>(prev)))
+      break;
     if (!finding.expect(page->prev == prev, "next/prev agree", page)) break;
     if (!finding.expect(++length < kMaxListLength, "a list ends", page)) break;
     check(page);
@@ -287,7 +270,7 @@ void check_mappings(Finding& finding) {
     const Mapping& mapping = mapping_table.entries()[i];
     finding.expect(mapping.address >= end && mapping.bytes > 0, "mappings are sorted and apart", mapping.address);
     finding.expect(!mapping.is_freed || mapping.pins > 0, "a freed mapping is pinned", mapping.address);
-    finding.expect(mapping.owner == nullptr || (!mapping.is_freed && is_known_arena(mapping.owner)),
+    finding.expect(mapping.owner == nullptr || (!mapping.is_freed && arena_is_known(mapping.owner)),
                    "a live mapping's owner is an arena", mapping.address);
     end = mapping.address + mapping.bytes;
     total += mapping.bytes;
@@ -304,7 +287,8 @@ void check_holds(Finding& finding) {
     if (!finding.expect(region != nullptr && held.holds > 0, "a held block is in a bucket page", held.address)) return;
     const PageHeader* page = region->header_of(held.address);
     if (page->kind == PageKind::kFollow) page -= page->distance;
-    if (!finding.expect(is_live_page(*page, PageKind::kBucket), "a held block is in a bucket page", held.address))
+    if (!finding.expect(is_header(page) && is_live_page(*page, PageKind::kBucket), "a held block is in a bucket page",
+                        held.address))
       return;
     auto index = static_cast<uint32_t>(static_cast<size_t>(held.address - page->start) / held.bytes);
     finding.expect(!bitmap_test(page->free_bits, index), "a held block is in use", held.address);

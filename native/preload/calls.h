@@ -21,9 +21,9 @@ inline void* with_errno(void* ptr) {
 /// Takes the offset, so that the fast path need not keep the pointer beside it.
 void free_slow(size_t offset);
 
-/// The same for a free that says how many bytes it was asked for: at most what the block holds. `call` is named when it
-/// is not so.
-void free_sized_slow(size_t offset, size_t bytes, const char* call);
+/// The same for a free that says with how many bytes, and at a multiple of what, the block was asked for: a size that
+/// leads to such a block, or that realloc left in it. `call` is named when it is not so.
+void free_sized_slow(size_t offset, size_t bytes, size_t alignment, const char* call);
 
 /// The same when the block was also asked for at a multiple of `alignment` (0: not asked).
 void free_checked_aligned(void* ptr, size_t bytes, size_t alignment, const char* call);
@@ -43,13 +43,20 @@ inline void free_checked(void* ptr) {
     free_slow(offset);
 }
 
-/// Frees a block of at least `bytes` bytes.
+/// The same as stays_in_block(), in fewer steps where the block's size is even, as all are.
+inline bool is_size_near(size_t block_bytes, size_t bytes) {
+  static_assert(kShrinkShare == 2);
+  return 2 * bytes - block_bytes <= block_bytes;
+}
+
+/// Frees a block of `bytes` bytes. What the fast path lets pass is less than a doubling off, as realloc may leave it.
 template <class Slow>
-inline void free_checked_sized(void* ptr, size_t bytes, Slow slow) {
+inline void free_checked_sized(void* ptr, size_t bytes, Slow slow,
+                               const size_t& committed_bytes = primary_committed_bytes) {
   Arena* arena = *arena_place_near();
   size_t offset = offset_of(ptr);
   LocalBlock block;
-  if (!find_local(arena, offset, &block) || bytes > block.page->block_bytes) [[unlikely]]
+  if (!find_local(arena, offset, &block, committed_bytes) || !is_size_near(block.page->block_bytes, bytes)) [[unlikely]]
     return slow(offset, bytes);
   free_local(arena, block);
 }

@@ -10,6 +10,7 @@
 
 #include "../abi/core_api.h"
 #include "../base/bits.h"
+#include "../core/place.h"
 #include "../core/run_list.h"
 #include "../inspect/verify.h"
 #include "calls.h"
@@ -25,10 +26,9 @@ void* fail_with(int error) {
   return nullptr;
 }
 
-[[gnu::noinline, gnu::cold]] void stop(Misuse misuse, const char* call, const void* ptr) {
-  Block block;
-  locate(ptr, &block);
-  misuse_abort(misuse, call, ptr, block);
+// Returns when misuse is to be reported only; the call has no effect then.
+[[gnu::noinline, gnu::cold]] void refuse(Misuse misuse, const char* call, const void* ptr) {
+  misuse_report(misuse, call, ptr, known_of(ptr));
 }
 
 [[gnu::noinline]] void* refill_slow(Arena* arena, Bucket* bucket) { return with_errno(allocate_refill(arena, bucket)); }
@@ -48,7 +48,23 @@ bool is_aligned_alloc_strict() {
   return major > 2 || (major == 2 && *end == '.' && strtoul(end + 1, nullptr, 10) >= 38);
 }
 
-void free_sized_otherwise(size_t offset, size_t bytes) { free_sized_slow(offset, bytes, "free_sized"); }
+void free_sized_otherwise(size_t offset, size_t bytes) { free_sized_slow(offset, bytes, kMaxAlignBytes, "free_sized"); }
+
+// What aligned() makes of the size and the alignment.
+bool is_class_of(uint32_t size_class, size_t bytes, size_t alignment) {
+  size_t unit = alignment < kMaxAlignBytes ? kMaxAlignBytes : alignment;
+  size_t rounded = round_up(bytes == 0 ? 1 : bytes, unit);
+  if (rounded <= kMaxBlockBytes && class_of(rounded, kMaxAlignBytes) == size_class) return true;
+  return bytes <= kMaxBlockBytes && alignment <= kMaxBlockBytes && class_of(bytes, alignment) == size_class;
+}
+
+// True when the block can have been asked for as one of `bytes`, or shrunk to that by realloc.
+bool can_have_size(const Block& block, size_t bytes, size_t alignment) {
+  if (bytes > block.usable_bytes) return false;
+  if (stays_in_block(block.usable_bytes, bytes)) return true;
+  if (block.size_class != kNoSizeClass) return is_class_of(block.size_class, bytes, alignment);
+  return round_up(bytes == 0 ? 1 : bytes, kOsPageBytes) == block.usable_bytes;
+}
 
 }  // namespace
 
@@ -62,7 +78,7 @@ void free_sized_otherwise(size_t offset, size_t bytes) { free_sized_slow(offset,
 [[gnu::noinline]] void free_slow(size_t offset) {
   void* ptr = ptr_at(offset);
   Misuse misuse = deallocate_slow(ptr);
-  if (misuse != Misuse::kNone) stop(misuse, "free", ptr);
+  if (misuse != Misuse::kNone) refuse(misuse, "free", ptr);
 }
 
 [[gnu::noinline]] void* realloc_slow(void* ptr, size_t bytes) {
@@ -73,23 +89,24 @@ void free_sized_otherwise(size_t offset, size_t bytes) { free_sized_slow(offset,
   }
   void* result = nullptr;
   Misuse misuse = reallocate(ptr, bytes, &result);
-  if (misuse != Misuse::kNone) stop(misuse, "realloc", ptr);
-  return with_errno(result);
+  if (misuse == Misuse::kNone) return with_errno(result);
+  refuse(misuse, "realloc", ptr);
+  return fail_with(EINVAL);
 }
 
-[[gnu::noinline]] void free_sized_slow(size_t offset, size_t bytes, const char* call) {
+[[gnu::noinline]] void free_sized_slow(size_t offset, size_t bytes, size_t alignment, const char* call) {
   void* ptr = ptr_at(offset);
   if (ptr == nullptr) return;
   Block block;
   Misuse misuse = locate(ptr, &block);
-  if (misuse == Misuse::kNone && bytes > block.usable_bytes) misuse = Misuse::kWrongSize;
+  if (misuse == Misuse::kNone && !can_have_size(block, bytes, alignment)) misuse = Misuse::kWrongSize;
   if (misuse == Misuse::kNone) misuse = deallocate(ptr);
-  if (misuse != Misuse::kNone) misuse_abort(misuse, call, ptr, block);
+  if (misuse != Misuse::kNone) refuse(misuse, call, ptr);
 }
 
 void free_checked_aligned(void* ptr, size_t bytes, size_t alignment, const char* call) {
-  if (alignment != 0 && reinterpret_cast<uintptr_t>(ptr) % alignment != 0) stop(Misuse::kWrongSize, call, ptr);
-  free_sized_slow(offset_of(ptr), bytes, call);
+  if (alignment != 0 && reinterpret_cast<uintptr_t>(ptr) % alignment != 0) return refuse(Misuse::kWrongSize, call, ptr);
+  free_sized_slow(offset_of(ptr), bytes, alignment, call);
 }
 
 }  // namespace pagerun
@@ -158,8 +175,9 @@ PAGERUN_EXPORT size_t malloc_usable_size(void* ptr) {
   if (ptr == nullptr) return 0;
   Block block;
   Misuse misuse = locate(ptr, &block);
-  if (misuse != Misuse::kNone) misuse_abort(misuse, "malloc_usable_size", ptr, block);
-  return block.usable_bytes;
+  if (misuse == Misuse::kNone) return block.usable_bytes;
+  refuse(misuse, "malloc_usable_size", ptr);
+  return 0;
 }
 
 PAGERUN_EXPORT void free_sized(void* ptr, size_t bytes) { free_checked_sized(ptr, bytes, free_sized_otherwise); }

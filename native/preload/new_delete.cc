@@ -139,7 +139,17 @@ void* next_of(NothrowForm& form) {
   is_malloc_of_program() ? seen(ptr, alignment) : free_checked(ptr);
 }
 
-void delete_sized_slow(size_t offset, size_t bytes) { free_sized_slow(offset, bytes, "operator delete"); }
+void delete_sized_slow(size_t offset, size_t bytes) {
+  free_sized_slow(offset, bytes, kMaxAlignBytes, "operator delete");
+}
+
+[[gnu::constructor]] void serve_deletes() {
+  if (kSeenDelete == own_delete) primary_serve_replaceable();
+}
+
+[[gnu::noinline, gnu::cold]] void delete_sized_unless_replaced(size_t offset, size_t bytes) {
+  kSeenDelete == own_delete ? delete_sized_slow(offset, bytes) : delete_elsewhere(kSeenDelete, ptr_at(offset));
+}
 
 inline bool is_new_ours() { return kSeenNew == own_new; }
 inline bool is_delete_ours() { return kSeenDelete == own_delete; }
@@ -192,8 +202,9 @@ PAGERUN_OPERATOR void operator delete(void* ptr, const std::nothrow_t&) noexcept
 PAGERUN_OPERATOR void operator delete[](void* ptr, const std::nothrow_t&) noexcept {
   is_delete_array_ours() ? free_checked(ptr) : delete_elsewhere(kSeenDeleteArray, ptr);
 }
+// Whether delete is ours, the most common of these forms need not ask: where it is not, its fast path serves nothing.
 PAGERUN_OPERATOR void operator delete(void* ptr, size_t bytes) noexcept {
-  is_delete_ours() ? free_checked_sized(ptr, bytes, delete_sized_slow) : delete_elsewhere(kSeenDelete, ptr);
+  free_checked_sized(ptr, bytes, delete_sized_unless_replaced, primary_replaceable_bytes);
 }
 PAGERUN_OPERATOR void operator delete[](void* ptr, size_t bytes) noexcept {
   is_delete_array_ours() ? free_checked_sized(ptr, bytes, delete_sized_slow) : delete_elsewhere(kSeenDeleteArray, ptr);

@@ -161,8 +161,7 @@ TEST("a list stops the process when a link was overwritten, before it writes thr
     list.remove(&b);
   });
   EXPECT_EQ(end.signal, SIGABRT);
-  EXPECT(end.output.starts_with("pagerun: broken invariant: "));
-  EXPECT(end.output.find("list.h") != std::string::npos);
+  EXPECT(end.output.starts_with("pagerun: broken invariant: next/prev agree at 0x"));
 }
 
 TEST("a list refuses an entry that is on a list already") {

@@ -62,7 +62,9 @@ void expect_invariants(const std::map<size_t, size_t>& taken) {
 
 PageHeader* take_settled(uint32_t pages, uint32_t align_pages = 1) {
   PageHeader* run = run_list.take(pages, align_pages);
-  if (run != nullptr) run->block_bytes = kRunBlock;
+  if (run == nullptr) return nullptr;
+  run->run_bytes = pages * kPageBytes;
+  run->block_bytes = kRunBlock;
   return run;
 }
 
@@ -260,6 +262,7 @@ TEST("take_dirty takes what is in memory already, and nothing else") {
   EXPECT_EQ(run_list.take_dirty(6), static_cast<PageHeader*>(nullptr));
   PageHeader* b = run_list.take_dirty(3);
   EXPECT_EQ(b, a);
+  b->run_bytes = 3 * kPageBytes;
   b->block_bytes = kRunBlock;
   expect_invariants({{number_of(b), 3}, {number_of(wall), 1}});
   EXPECT(run_list.put(b, PageKind::kRun));

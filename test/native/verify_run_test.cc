@@ -49,12 +49,12 @@ const Corruption kOfRuns[] = {
        heap.run->owner = heap.arena;
        return heap.run;
      }},
-    {"a run's bytes are more than its pages", "0 < run_bytes <= run_pages x page",
+    {"a run's bytes are more than its pages", "run_pages == run_bytes in pages",
      [](Heap& heap) -> const void* {
        heap.run->run_bytes = 5 * kPageBytes;
        return heap.run;
      }},
-    {"a run's bytes are none", "0 < run_bytes <= run_pages x page",
+    {"a run's bytes are none", "run_pages == run_bytes in pages",
      [](Heap& heap) -> const void* {
        heap.run->run_bytes = 0;
        return heap.run;

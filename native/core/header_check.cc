@@ -1,0 +1,63 @@
+#include "header_check.h"
+
+#include <cstdlib>
+
+#include "../base/check.h"
+#include "region.h"
+
+namespace pagerun {
+
+namespace {
+
+const char* find_wrong_fact(const PageHeader& page, uint32_t size_class) {
+  uint32_t block_bytes = static_cast<uint32_t>(class_bytes(size_class));
+  if (load_relaxed(page.block_bytes) != block_bytes) return "block_bytes == class_bytes(size_class)";
+  if (page.capacity != class_capacity(size_class)) return "capacity == class_capacity(size_class)";
+  if (load_relaxed(page.run_pages) != class_pages(size_class)) return "run_pages == class_pages(size_class)";
+  if (page.reciprocal != reciprocal_of(block_bytes)) return "reciprocal == reciprocal_of(block_bytes)";
+  uint32_t start_limit = load_relaxed(page.start_limit);  // 0 while remote frees await the drain
+  if (start_limit != 0 && start_limit != kStartLimits.of_class[size_class])
+    return "start_limit == start_limit_of(page)";
+  return nullptr;
+}
+
+const char* find_wrong_address(const PageHeader& page) {
+  const Region& region = region_of_header(&page);
+  if (page.start != region.address_of(&page)) return "start == address of the page";
+  bool is_inline = has_inline_bits(page);
+  if (page.free_bits != (is_inline ? page.inline_free_bits : region.free_bits_of(&page)))
+    return "free_bits == its place beside the page";
+  if (page.remote_bits != (is_inline ? page.inline_remote_bits : region.remote_bits_of(&page)))
+    return "remote_bits == its place beside the page";
+  return nullptr;
+}
+
+}  // namespace
+
+const char* find_damage(const PageHeader& page) {
+  if (page.size_class >= kClassCount) return "size_class < class count";
+  const char* wrong = find_wrong_fact(page, page.size_class);
+  return wrong != nullptr ? wrong : find_wrong_address(page);
+}
+
+bool has_known_owner(const PageHeader& page, const Arena* owner) {
+  if (owner == nullptr || owner == load_relaxed(page.owner_again)) return true;
+  // It may be on its way to another arena at this moment.
+  return arena_is_known(owner);
+}
+
+uint64_t owner_id_of(const PageHeader& page) {
+  const Arena* owner = owner_of(page);
+  return has_known_owner(page, owner) ? arena_id_of(owner) : 0;
+}
+
+void header_damaged(const PageHeader* page, const char* invariant) {
+  Line line;
+  line.text("pagerun: broken invariant: ").text(invariant).text(" at ").address(page);
+  if (const Region* region = region_with_header(page))
+    line.text(", the header of the page at ").address(region->address_of(page));
+  line.print();
+  abort();
+}
+
+}  // namespace pagerun
