@@ -186,7 +186,11 @@ function comparandTable(rows: readonly Row[], colours: boolean): string[] {
   return [paint({ text: "pagerun to each workload's best", paint: "bold" }, colours), ...table.map(indent)];
 }
 
-function verdictLine({ title, value, limit, bound, isMet, detail, workloads }: Verdict, colours: boolean): string {
+/** A verdict as a line: whether it is met, what it is about, the figure and its limit. */
+export function verdictLine(
+  { title, value, limit, bound, isMet, detail, workloads }: Verdict,
+  colours: boolean,
+): string {
   const mark = paint({ text: isMet ? "met    " : "NOT MET", paint: isMet ? "good" : "bad" }, colours);
   const over = workloads === 1 ? "" : `, over ${workloads} workloads`;
   return `  ${mark}  ${title} (${detail}): ${value.toFixed(2)} ×, at ${bound} ${limit.toFixed(2)}${over}`;

@@ -1,0 +1,22 @@
+// vitest on those of this project's tests that need nothing but Node.js: what a watch mode holds when the run is over.
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { startVitest } from "vitest/node";
+import { rest } from "../support/rest.mjs";
+
+const root = join(dirname(fileURLToPath(import.meta.url)), "../../..");
+const files = [
+  "test/structure/",
+  "test/bench_verdicts",
+  "test/bench_figures",
+  "test/lesson/drawing",
+  "test/bench_output",
+];
+const vitest = await startVitest("test", files, { root, watch: false, reporters: ["dot"] });
+const failed = vitest.state.getCountOfFailedTests();
+await vitest.close();
+if (failed > 0) {
+  console.error(`${failed} tests failed`);
+  process.exit(1);
+}
+await rest();
