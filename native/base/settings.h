@@ -30,7 +30,7 @@ enum HardenPolicy : uint32_t {
 
 constexpr int64_t kPurgeNever = -1;
 constexpr int64_t kDefaultPurgeDelayMs = 1000;
-constexpr int64_t kMaxPurgeDelayMs = 24 * 60 * 60 * 1000;
+constexpr int64_t kMaxPurgeDelayMs = int64_t{24} * 60 * 60 * 1000;
 constexpr size_t kMaxPathBytes = 4096;  // the zero at its end included
 
 struct Settings {

@@ -17,7 +17,7 @@ void at_preinit(int, char**, char** environment) {
   }
 }
 
-[[gnu::section(".preinit_array"), gnu::used]] void (*const preinit)(int, char**, char**) = at_preinit;
+[[gnu::section(".preinit_array"), gnu::used]] void (*const kPreinit)(int, char**, char**) = at_preinit;
 
 /// The settings of an environment of these entries.
 Settings parsed(std::vector<const char*> entries) {
