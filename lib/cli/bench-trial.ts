@@ -51,8 +51,6 @@ const kYoungSeconds = 0.25;
 const kTickSeconds = 0.5;
 const kGraceMs = 4000;
 const kTailCharacters = 400;
-/** A program may wait so long for others before it counts as one that does nothing any more. */
-const kLeastQuietSeconds = 15;
 /** A process that was seen without the library so often, and is so old, will not get it. */
 const kMostUnloaded = 3;
 const kSettledSeconds = 0.3;
@@ -163,14 +161,12 @@ export class TrialRun {
   }
 
   #dueEnding(seconds: number): Ending | undefined {
-    const { rest, seconds: wanted, limitSeconds } = this.#setting;
+    const { seconds: wanted, limitSeconds } = this.#setting;
     if (this.#ending !== "itself") return undefined;
     if (this.#watch.isRested) return "rested";
     if (wanted !== undefined && seconds >= wanted) return "seconds";
     if (seconds >= limitSeconds) return "overdue";
-    const quiet = Math.max(kLeastQuietSeconds, ...rest);
-    const isQuiet = this.#watch.idleAt === undefined && seconds - this.#watch.busyUntil > quiet + 1;
-    return isQuiet && wanted === undefined ? "quiet" : undefined;
+    return wanted === undefined && this.#watch.isQuiet(seconds) ? "quiet" : undefined;
   }
 
   #end(ending: Ending): void {

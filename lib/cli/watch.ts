@@ -20,6 +20,9 @@ const kBusySeconds = 0.5;
 /** A sample that is further away from the wanted moment says nothing of it. */
 const kNearSeconds = 0.25;
 
+/** A program may wait so long for others before it counts as one that does nothing any more. */
+const kLeastQuietSeconds = 15;
+
 export class Watch {
   readonly samples: Sample[] = [];
   readonly marks: Mark[] = [];
@@ -43,6 +46,12 @@ export class Watch {
   get isRested(): boolean {
     const last = this.samples.at(-1)?.seconds ?? 0;
     return this.idleAt !== undefined && last >= this.idleAt + (this.rest.at(-1) ?? 0);
+  }
+
+  /** Whether a program without the mark has done nothing for so long that the readings at rest are over. */
+  isQuiet(seconds: number): boolean {
+    const wanted = Math.max(kLeastQuietSeconds, ...this.rest) + kNearSeconds;
+    return this.idleAt === undefined && seconds - this.busyUntil > wanted;
   }
 
   mark(name: string, seconds: number): void {
