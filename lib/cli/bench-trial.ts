@@ -1,7 +1,7 @@
 // Owns one trial: the command started on one allocator, watched until its end, and ended after the readings at rest.
 // Does not own which trials there are or what becomes of their figures. Thread rule: one trial at a time.
 import { type ChildProcess, spawn } from "node:child_process";
-import type { Duplex } from "node:stream";
+import { MarkFile } from "./mark-file.js";
 import { hasLibrary, ProcessTree, readEndedChildren } from "./process-tree.js";
 import { type Mark, type Sample, Watch } from "./watch.js";
 
@@ -40,8 +40,7 @@ export class StartError extends Error {
   override name = "StartError";
 }
 
-/** The name of the environment variable that has the number of the descriptor for marks, and that number. */
-const kMarkVariable = "PAGERUN_MARK_FD";
+/** The number of the descriptor for marks. */
 const kMarkDescriptor = 3;
 
 const kFirstPeriodMs = 5;
@@ -67,6 +66,7 @@ export class TrialRun {
   readonly #startedAt = performance.now();
   readonly #before = readEndedChildren();
   readonly #child: ChildProcess;
+  readonly #marks: MarkFile;
   readonly #tree: ProcessTree;
   readonly #watch: Watch;
   readonly #closed: Promise<unknown>;
@@ -78,9 +78,16 @@ export class TrialRun {
   #killer: NodeJS.Timeout | undefined;
   #lastTick = 0;
 
-  private constructor(setting: TrialSetting, child: ChildProcess) {
+  /** No way out of this process leaves the command running. */
+  readonly #killAll = () => {
+    this.#tree.signal("SIGKILL");
+    this.#marks.close();
+  };
+
+  private constructor(setting: TrialSetting, child: ChildProcess, marks: MarkFile) {
     this.#setting = setting;
     this.#child = child;
+    this.#marks = marks;
     this.#tree = new ProcessTree(child.pid as number);
     this.#watch = new Watch(setting.rest);
     this.#isLoaded = setting.library === undefined;
@@ -90,47 +97,44 @@ export class TrialRun {
       this.#errors = (this.#errors + text).slice(-kTailCharacters);
     });
     child.stdout?.on("data", (bytes: Buffer) => process.stderr.write(bytes));
-    this.#listenForMarks(child.stdio[kMarkDescriptor] as Duplex);
+    marks.onChange = () => this.#look();
+    process.on("exit", this.#killAll);
   }
 
   /** Starts the command; rejects with StartError when that is not possible. */
   static async start(setting: TrialSetting): Promise<TrialRun> {
     const [program = "", ...args] = setting.command;
+    const marks = new MarkFile();
     const child = spawn(program, args, {
-      env: { ...setting.environment, [kMarkVariable]: String(kMarkDescriptor) },
-      stdio: ["ignore", setting.showOutput ? "pipe" : "ignore", "pipe", "pipe"],
+      env: { ...setting.environment, PAGERUN_MARK_FD: String(kMarkDescriptor), PAGERUN_MARK_FILE: marks.path },
+      stdio: ["ignore", setting.showOutput ? "pipe" : "ignore", "pipe", marks.descriptor],
       // A group of its own: Control-C is for the bench, which then ends the command itself.
       detached: true,
     });
     const failed = new Promise<never>((_, reject) =>
       child.once("error", (error: NodeJS.ErrnoException) => {
+        marks.close();
         const reason = error.code === "ENOENT" ? "there is no such program" : error.message;
         reject(new StartError(`${program} cannot be started: ${reason}`));
       }),
     );
     if (child.pid === undefined) return failed;
     failed.catch(() => {});
-    return new TrialRun(setting, child);
+    return new TrialRun(setting, child, marks);
   }
 
   get #seconds(): number {
     return (performance.now() - this.#startedAt) / 1000;
   }
 
-  #listenForMarks(stream: Duplex): void {
-    let line = "";
-    stream.on("error", () => {});
-    stream.on("data", (bytes: Buffer) => {
-      const lines = (line + bytes.toString("utf8")).split("\n");
-      line = lines.pop() ?? "";
-      for (const name of lines) this.#watch.mark(name.trim(), this.#seconds);
-      this.#look();
-    });
+  #takeMarks(): void {
+    for (const name of this.#marks.take()) this.#watch.mark(name, this.#seconds);
   }
 
   /** Takes a sample, and looks whether the time has come to end the command; then plans the next look. */
   #look(): void {
     clearTimeout(this.#timer);
+    this.#takeMarks();
     const reading = this.#tree.read();
     const seconds = this.#seconds;
     if (reading !== undefined) this.#watch.sample(seconds, reading);
@@ -189,9 +193,13 @@ export class TrialRun {
     const [code, signal] = await ended;
     const endedAt = this.#seconds;
     clearTimeout(this.#timer);
+    this.#takeMarks();
+    this.#marks.onChange = () => {};
     await this.#endRemaining();
     clearTimeout(this.#killer);
     await this.#lastWords();
+    this.#marks.close();
+    process.off("exit", this.#killAll);
     return this.#trial(endedAt, code, signal);
   }
 

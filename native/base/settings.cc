@@ -166,6 +166,7 @@ constexpr Variable kVariables[] = {
     {"EXTERNAL_VIEWS", is_flag, kFlag, "1"},
     {"LEAK_WARNINGS", is_flag, kFlag, "0"},
     {"MARK_FD", accept, "", ""},
+    {"MARK_FILE", accept, "", ""},
     {"NODE_PATH", accept, "", ""},
     {"RECORD", accept, "", ""},
     {"RECORD_EVENTS", accept, "", ""},

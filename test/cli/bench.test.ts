@@ -123,6 +123,14 @@ describe(
       expect(isRunning(Number(readFileSync(pidFile, "utf8")))).toBe(false);
     });
 
+    test("a child that Node.js gives no descriptor marks through the file", () => {
+      const child = `require("fs").appendFileSync(process.env.PAGERUN_MARK_FILE, "idle\\n"); setInterval(() => {}, 1000)`;
+      const parent = `require("child_process").spawn(process.execPath, ["-e", ${JSON.stringify(child)}])`;
+      const { status, figure } = bench([], [process.execPath, "-e", parent]);
+      expect(status).toBe(0);
+      expect(figure("glibc", "rest_rss_0.2s")).toBeGreaterThan(40 * kMebibyte);
+    });
+
     test("without a mark and a rest there is a wall time, and a word that says why nothing was read at rest", () => {
       const { status, stdout, rows } = bench([], [process.execPath, "-e", "0"]);
       expect(status).toBe(0);

@@ -6,11 +6,11 @@ import { rest } from "../support/rest.mjs";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "../../..");
 const files = [
-  "test/structure/",
-  "test/bench_verdicts",
   "test/bench_figures",
-  "test/lesson/drawing",
   "test/bench_output",
+  "test/bench_script_verdicts",
+  "test/bench_verdicts",
+  "test/cli/bench-parts",
 ];
 const vitest = await startVitest("test", files, { root, watch: false, reporters: ["dot"] });
 const failed = vitest.state.getCountOfFailedTests();

@@ -1,5 +1,5 @@
 // How the programs of this folder end their work: everything dropped and collected, the mark, and then they stay.
-import { writeSync } from "node:fs";
+import { appendFileSync, writeSync } from "node:fs";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 
@@ -15,8 +15,9 @@ async function collect() {
 
 /** Writes a mark where somebody waits for it. The package's own `mark` would bring the addon into every allocator's figures. */
 export function mark(name) {
-  const descriptor = process.env.PAGERUN_MARK_FD;
-  if (descriptor !== undefined) writeSync(Number(descriptor), `${name}\n`);
+  const { PAGERUN_MARK_FD: descriptor, PAGERUN_MARK_FILE: file } = process.env;
+  if (file !== undefined) appendFileSync(file, `${name}\n`);
+  else if (descriptor !== undefined) writeSync(Number(descriptor), `${name}\n`);
 }
 
 /** The end of work. Whoever started the program with a descriptor for marks ends it when the readings are taken. */
