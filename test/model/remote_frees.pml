@@ -1,5 +1,5 @@
 /* The protocol of remote frees, drain, thread end, adoption and page release (native/core/arena.h), for spin.
- * README.md tells what is covered and what is not. Steps are numbered as there.
+ * Steps are numbered as there; README.md tells what is covered and what is not.
  *
  * Two pages: page 0 has blocks 0 and 1 in word 0, block 2 in word 1, and is its bucket's current page; page 1 has block 3.
  * Two arenas: 0, whose thread frees, drains, allocates and ends, and which a later thread takes over; 1, whose thread frees
@@ -24,7 +24,7 @@
 #define NOT_SERVED 12            /* step 4 is left out */
 #define CLOSED_ONCE 13           /* the fast path is closed in step 0 alone */
 #define LOCK_KEPT 14             /* service ends without giving the lock back */
-#define ADOPTED_UNSERVED 15      /* a page of an abandoned arena changes its owner while it is on the old one's list, unserved */
+#define PUSHED_BACK 15           /* service pushes what it should drain: found as a cycle without progress */
 
 #define NONE 9
 #define ACTIVE 1
@@ -148,7 +148,13 @@ inline service_locked(a) {
 #if FAULT == SERVED_UNASKED
         :: true -> collect(s); settle(s)
 #else
-        :: state[s_owner] == ABANDONED -> collect(s); settle(s)
+        :: state[s_owner] == ABANDONED ->
+#if FAULT == PUSHED_BACK
+           push(s, s_owner)
+#else
+           collect(s);
+           settle(s)
+#endif
         :: else -> push(s, s_owner)
 #endif
         fi
@@ -299,9 +305,7 @@ inline adopt_page(b, mine) {
   :: is_done ->
      TOUCH(page_of(b));
      owner[page_of(b)] = mine;
-#if FAULT != ADOPTED_UNSERVED
      service_locked(from)
-#endif
   :: else
   fi;
 #if FAULT != ADOPTED_UNLOCKED

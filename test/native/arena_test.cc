@@ -2,6 +2,7 @@
 // place by hand. (native/core/arena.h numbers the steps.)
 #include "core/arena.h"
 
+#include "core/allocator_inline.h"
 #include "core/thread_arena.h"
 #include "heap.h"
 #include "threads.h"
@@ -143,8 +144,8 @@ TEST("partial and full pages are adopted into the list of their state") {
   std::vector<void*> blocks;
   Waiting owner(2000);
   blocks = owner.blocks();
+  EXPECT_EQ(deallocate(allocate(kBytes)), Misuse::kNone);  // an arena of its own: the other's would be taken over whole
   owner.end();
-  EXPECT_EQ(deallocate(allocate(kBytes)), Misuse::kNone);
   for (size_t i = 0; i < blocks.size(); i += 100) {
     EXPECT_EQ(deallocate(blocks[i]), Misuse::kNone);
     EXPECT_EQ(owner_of(*header_of(blocks[i])), current_arena);
@@ -154,6 +155,52 @@ TEST("partial and full pages are adopted into the list of their state") {
     if (i % 100 != 0) EXPECT_EQ(deallocate(blocks[i]), Misuse::kNone);
   }
   EXPECT_EQ(live_blocks(), 0u);
+  EXPECT_EQ(pages_left_behind(), 0u);
+  EXPECT_VERIFIED();
+}
+
+TEST("two remote frees of one block: the second is told, though both found the block in use") {
+  Waiting owner(50);
+  void* block = owner.blocks()[7];
+  PageHeader* page = header_of(block);
+  EXPECT_EQ(page_free_remote(page, index_of(block)), Misuse::kNone);
+  EXPECT_EQ(page_free_remote(page, index_of(block)), Misuse::kDoubleFree);
+  EXPECT_EQ(remote_count(page), 1u);
+  owner.drain_and_end();
+  EXPECT_VERIFIED();
+}
+
+TEST("a page whose last block owner and stranger free at once stays until the drain") {
+  std::vector<void*> blocks;
+  while (blocks.empty() || header_of(blocks.back()) == header_of(blocks[0])) blocks.push_back(allocate(kBytes));
+  PageHeader* page = header_of(blocks[0]);
+  for (size_t i = 1; i < blocks.size(); i++) EXPECT_EQ(deallocate(blocks[i]), Misuse::kNone);
+  // The owner's free has found the block in use, and goes on after the stranger's.
+  LocalBlock found;
+  if (!EXPECT(find_local(current_arena, offset_of(blocks[0]), &found))) return;
+  harness::on_other_thread([&] { EXPECT_EQ(page_free_remote(page, index_of(blocks[0])), Misuse::kNone); });
+  free_local(current_arena, found);
+  EXPECT_EQ(used_of(*page), 0u);
+  EXPECT_EQ(owner_of(*page), current_arena);
+  EXPECT_EQ(current_arena->remote_pages.load(), page);
+  arena_drain(current_arena);
+  EXPECT(owner_of(*page) != current_arena);
+  EXPECT_EQ(live_blocks(), 0u);
+  EXPECT_VERIFIED();
+}
+
+TEST("a push between an ending thread's drain and its last look is not left behind") {
+  Waiting owner(1);
+  void* block = owner.blocks()[0];
+  Bucket* bucket = bucket_at(owner.arena(), header_of(block)->size_class);
+  arenas_lock.take();
+  std::thread ending([&] { owner.end(); });
+  while (load_relaxed(bucket->page) != &no_page) std::this_thread::yield();  // it has drained, and waits for the lock
+  EXPECT(owner.arena()->state.load() == ArenaState::kActive);
+  EXPECT_EQ(page_free_remote(header_of(block), index_of(block)), Misuse::kNone);
+  arenas_lock.give();
+  ending.join();
+  EXPECT_EQ(list_length(owner.arena()), 0u);
   EXPECT_EQ(pages_left_behind(), 0u);
   EXPECT_VERIFIED();
 }

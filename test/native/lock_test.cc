@@ -1,6 +1,7 @@
 // The lock of base/: one holder at a time, no lost wake, and its own count of takings.
 #include "base/lock.h"
 
+#include <pthread.h>
 #include <sched.h>
 
 #include <memory>
@@ -93,6 +94,51 @@ TEST("the lock keeps errno while it waits") {
       EXPECT_EQ(errno, 1000 + me);
     }
   });
+}
+
+TEST("the lock keeps errno when a signal interrupts the wait") {
+  struct sigaction action = {};
+  action.sa_handler = [](int) {};
+  EXPECT_EQ(sigaction(SIGUSR1, &action, nullptr), 0);
+  Lock lock;
+  lock.take();
+  std::atomic<bool> is_through{false};
+  int seen = 0;
+  std::thread waiter([&] {
+    errno = 1234;
+    lock.take();
+    seen = errno;
+    lock.give();
+    is_through = true;
+  });
+  for (int i = 0; i < 50; i++) {
+    usleep(1000);
+    pthread_kill(waiter.native_handle(), SIGUSR1);
+  }
+  EXPECT(!is_through);
+  lock.give();
+  waiter.join();
+  EXPECT_EQ(seen, 1234);
+}
+
+TEST("everyone who sleeps on a lock comes through, one after the other, once it is given") {
+  constexpr int kSleepers = 6;
+  Lock lock;
+  lock.take();
+  std::atomic<int> through{0};
+  std::vector<std::thread> sleepers;
+  for (int i = 0; i < kSleepers; i++) {
+    sleepers.emplace_back([&] {
+      lock.take();
+      through++;
+      lock.give();
+    });
+  }
+  usleep(100000);  // time to fall asleep; who has not yet is no failure
+  EXPECT_EQ(through.load(), 0);
+  lock.give();
+  for (std::thread& sleeper : sleepers) sleeper.join();
+  EXPECT_EQ(through.load(), kSleepers);
 }
 
 TEST("reset makes a held lock free again, for the child of a fork") {

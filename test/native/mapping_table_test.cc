@@ -203,6 +203,17 @@ TEST("a pinned block stays readable after its free, without its memory, and its 
   EXPECT(!table.pin(a));
 }
 
+TEST("one pin is enough to keep a block that is freed") {
+  static MappingTable table;
+  Model model;
+  char* a = take_from(table, model, 4 * kUnit, 16);
+  EXPECT(table.pin(a));
+  EXPECT_EQ(table.put(a), Misuse::kNone);
+  if (!EXPECT(is_mapped(a))) return;
+  table.unpin(a);
+  EXPECT(!is_mapped(a));
+}
+
 TEST("a pinned block neither moves nor shrinks under its view") {
   static MappingTable table;
   Model model;

@@ -295,6 +295,18 @@ TEST("a pointer into a free run is a double free, anywhere in it, also after mer
   EXPECT_VERIFIED();
 }
 
+TEST("the old mark of a further page leads to no new run that begins where its own did") {
+  auto* run = static_cast<char*>(allocate(5 * kPageBytes));
+  void* wall = allocate(kPageBytes + kMaxBlockBytes);
+  EXPECT_EQ(deallocate(run), Misuse::kNone);
+  void* shorter = allocate(2 * kPageBytes);
+  EXPECT_EQ(shorter, static_cast<void*>(run));
+  for (size_t page = 2; page < 5; page++) expect_refused(run + page * kPageBytes, Misuse::kDoubleFree);
+  EXPECT_EQ(deallocate(shorter), Misuse::kNone);
+  EXPECT_EQ(deallocate(wall), Misuse::kNone);
+  EXPECT_VERIFIED();
+}
+
 TEST("a page that changed its kind answers for what it is now") {
   auto* run = static_cast<char*>(allocate(4 * kPageBytes));
   EXPECT_EQ(deallocate(run), Misuse::kNone);

@@ -301,5 +301,37 @@ TEST("a boundary tag that was overwritten stops the process before the run is me
   EXPECT(end.output.starts_with("pagerun: broken invariant: "));
 }
 
+TEST("a last page that contradicts the first stops the process before the run behind is merged") {
+  harness::ChildEnd end = harness::run_in_child([] {
+    PageHeader* a = take_settled(1);
+    PageHeader* b = take_settled(4);
+    take_settled(1);
+    run_list.put(b, PageKind::kRun);
+    b[3].run_pages = 3;
+    run_list.put(a, PageKind::kRun);
+  });
+  EXPECT_EQ(end.signal, SIGABRT);
+}
+
+TEST("a pinned run neither shrinks nor is given to anybody when it is freed, until the pin goes") {
+  PageHeader* run = take_settled(4);
+  take_settled(1);
+  EXPECT(run_list.pin(run));
+  EXPECT(!is_resized(run, 2));
+  EXPECT_EQ(run->run_pages, 4u);
+  EXPECT(run_list.put(run, PageKind::kRun));
+  EXPECT(take_settled(4) != run);
+  run_list.unpin(run);
+  EXPECT_EQ(take_settled(4), run);
+}
+
+TEST("a run that is in use stays so when its last pin goes") {
+  PageHeader* run = take_settled(3);
+  EXPECT(run_list.pin(run));
+  run_list.unpin(run);
+  EXPECT_EQ(run->kind, PageKind::kRun);
+  EXPECT(run_list.put(run, PageKind::kRun));
+}
+
 }  // namespace
 }  // namespace pagerun

@@ -1,11 +1,11 @@
 // npm run test:mutations: applies each seeded fault of test/mutations to a copy of the sources, builds the C++ tests that
 // shall find it, and runs them. Ends with 1 when a fault survives, does not build, or the copy without any is not clean.
-//   --only text    faults whose names hold the text           --list       only their names and what they are
+//   --only a,b     faults whose names hold one of the words   --list       only their names and what they are
 //   --jobs n       copies that are built side by side
 // Owns the copies (build-test/mutations). What a fault is and how it is applied is mutation.ts.
 
 import { spawnSync } from "node:child_process";
-import { cpSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { applied, type Killer, type Mutation, readMutations } from "./mutation.js";
@@ -36,11 +36,17 @@ interface Verdict {
   problem?: string;
 }
 
+function isChanged(from: string, to: string): boolean {
+  if (statSync(from).isDirectory() || !existsSync(to)) return true;
+  return !readFileSync(from).equals(readFileSync(to));
+}
+
 async function makeCopy(job: number, threadSanitizer: boolean): Promise<Copy> {
   const directory = join(root, "build-test/mutations", `${threadSanitizer ? "thread" : "plain"}-${job}`);
   for (const part of ["native", "test/native", "CMakeLists.txt"]) {
     mkdirSync(directory, { recursive: true });
-    cpSync(join(root, part), join(directory, part), { recursive: true, preserveTimestamps: true });
+    // What has not changed keeps its time, which says that it was built already.
+    cpSync(join(root, part), join(directory, part), { recursive: true, filter: isChanged });
   }
   // Faults need no fast code, and there are many to build.
   const list = join(directory, "native/sources.json");
@@ -157,7 +163,8 @@ async function judgeAll(mutations: readonly Mutation[], threadSanitizer: boolean
   return (await Promise.all(shares)).flat();
 }
 
-const chosen = readMutations(root).filter(({ name }) => name.includes(values.only));
+const words = values.only.split(",");
+const chosen = readMutations(root).filter(({ name }) => words.some((word) => name.includes(word)));
 if (values.list) {
   for (const { name, file, says } of chosen) console.log(`${name} (${file}): ${says}`);
   process.exit(0);
