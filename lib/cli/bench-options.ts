@@ -76,9 +76,10 @@ export const kBenchHelp = `pagerun bench: a command of yours on pagerun and on o
   --show-output          pass what the command writes on to standard error (default: only when it fails)
   --help                 this text
 
-The command tells the end of its work by pagerun.mark("idle"), or by a line "idle" on the descriptor whose number is in
-PAGERUN_MARK_FD (in a shell: echo idle >&$PAGERUN_MARK_FD) or at the end of the file whose path is in PAGERUN_MARK_FILE,
-and stays for the readings at rest; then it is ended by SIGTERM. A command that marks nothing ends its work where it last kept the processor busy.
+The command tells the end of its work by pagerun.mark("idle"), by a line "idle" on the descriptor whose number is in
+PAGERUN_MARK_FD (in a shell: echo idle >&$PAGERUN_MARK_FD), or by that line in the file whose path is in
+PAGERUN_MARK_FILE. It stays for the readings at rest and is then ended by SIGTERM. A command that marks nothing ends its
+work where it last kept the processor busy.
 
 Exit code: 0; 1 when a trial failed; 2 for a wrong option; 127 when the command cannot be started; 130 after Control-C.`;
 

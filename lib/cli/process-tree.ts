@@ -3,6 +3,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 
 const kTicksPerSecond = 100;
+const kNanosecondsPerSecond = 1e9;
 
 /** What all living processes of a tree hold and have used at one moment. */
 export interface TreeReading {
@@ -11,6 +12,8 @@ export interface TreeReading {
   largestBytes: number;
   /** Processor time of the living and of those whose end their parents have seen. */
   cpuSeconds: number;
+  /** Time for which living threads were ready and had to wait for a processor. */
+  waitedSeconds: number;
   processes: number;
 }
 
@@ -18,6 +21,7 @@ interface ProcessReading {
   rssBytes: number;
   largestBytes: number;
   cpuSeconds: number;
+  waitedSeconds: number;
 }
 
 /** The file's text; empty where the process has ended meanwhile. */
@@ -74,6 +78,22 @@ function cpuSecondsOf(pid: number): number {
   }
 }
 
+function threadsOf(pid: number): string[] {
+  try {
+    return readdirSync(`/proc/${pid}/task`);
+  } catch {
+    return [];
+  }
+}
+
+/** The second figure of schedstat is nanoseconds on a run queue; a kernel without it says 0, or has no such file. */
+function waitedSecondsOf(pid: number): number {
+  const waited = threadsOf(pid).map((thread) =>
+    Number(readProcess(pid, `task/${thread}/schedstat`).split(" ")[1] ?? 0),
+  );
+  return waited.reduce((sum, nanoseconds) => sum + nanoseconds, 0) / kNanosecondsPerSecond;
+}
+
 function kibibytes(status: string, name: string): number {
   return Number(new RegExp(`^${name}:\\s*(\\d+) kB$`, "m").exec(status)?.[1] ?? 0) * 1024;
 }
@@ -86,18 +106,13 @@ function readOne(pid: number): ProcessReading | undefined {
     rssBytes: kibibytes(status, "VmRSS"),
     largestBytes: kibibytes(status, "VmHWM"),
     cpuSeconds: cpuSecondsOf(pid),
+    waitedSeconds: waitedSecondsOf(pid),
   };
 }
 
 /** Children of all threads of a process. */
 function childrenOf(pid: number): number[] {
-  let threads: string[];
-  try {
-    threads = readdirSync(`/proc/${pid}/task`);
-  } catch {
-    return [];
-  }
-  return threads.flatMap((thread) =>
+  return threadsOf(pid).flatMap((thread) =>
     readProcess(pid, `task/${thread}/children`)
       .split(" ")
       .filter((text) => text !== "")
@@ -139,6 +154,7 @@ export class ProcessTree {
       rssBytes: sum("rssBytes"),
       largestBytes: Math.max(...readings.map(({ largestBytes }) => largestBytes)),
       cpuSeconds: sum("cpuSeconds"),
+      waitedSeconds: sum("waitedSeconds"),
       processes: readings.length,
     };
   }

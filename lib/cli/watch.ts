@@ -14,7 +14,7 @@ export interface Mark {
 
 /** The mark that ends the work. */
 const kIdle = "idle";
-/** Work is where more than this share of a core was used over this time. */
+/** Work is where more than this share of a core was used, or waited for, over this time. */
 const kBusyShare = 0.1;
 const kBusySeconds = 0.5;
 /** A sample that is further away from the wanted moment says nothing of it. */
@@ -29,7 +29,7 @@ export class Watch {
   peakBytes = 0;
   /** When the processor was last kept busy. */
   busyUntil = 0;
-  #used: { seconds: number; cpuSeconds: number }[] = [];
+  #wanted: { seconds: number; wantedSeconds: number }[] = [];
 
   constructor(readonly rest: readonly number[]) {}
 
@@ -58,14 +58,17 @@ export class Watch {
     if (name !== "") this.marks.push({ name, seconds });
   }
 
-  sample(seconds: number, { rssBytes, largestBytes, cpuSeconds }: TreeReading): void {
+  sample(seconds: number, reading: TreeReading): void {
+    const { rssBytes, largestBytes } = reading;
     this.samples.push({ seconds, rssBytes });
     this.peakBytes = Math.max(this.peakBytes, rssBytes, largestBytes);
-    this.#used.push({ seconds, cpuSeconds });
-    while ((this.#used[1]?.seconds ?? seconds) <= seconds - kBusySeconds) this.#used.shift();
-    const [oldest] = this.#used;
-    const elapsed = seconds - (oldest?.seconds ?? seconds);
-    if (elapsed > 0 && cpuSeconds - (oldest?.cpuSeconds ?? 0) > kBusyShare * elapsed) this.busyUntil = seconds;
+    // On a busy machine a program may wait long for its turn: that is not rest.
+    const wantedSeconds = reading.cpuSeconds + reading.waitedSeconds;
+    this.#wanted.push({ seconds, wantedSeconds });
+    while ((this.#wanted[1]?.seconds ?? seconds) <= seconds - kBusySeconds) this.#wanted.shift();
+    const oldest = this.#wanted[0] ?? { seconds, wantedSeconds };
+    const elapsed = seconds - oldest.seconds;
+    if (elapsed > 0 && wantedSeconds - oldest.wantedSeconds > kBusyShare * elapsed) this.busyUntil = seconds;
   }
 
   /** Seconds from now until the next reading at rest is due; Infinity when none is. */

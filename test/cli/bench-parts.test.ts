@@ -96,7 +96,13 @@ function watched(seconds: number, busy: (seconds: number) => boolean, rss: (seco
   let cpuSeconds = 0;
   for (let step = 0; step <= seconds * 10; step++) {
     if (busy(step / 10)) cpuSeconds += 0.1;
-    watch.sample(step / 10, { rssBytes: rss(step / 10), largestBytes: rss(step / 10), cpuSeconds, processes: 1 });
+    watch.sample(step / 10, {
+      rssBytes: rss(step / 10),
+      largestBytes: rss(step / 10),
+      cpuSeconds,
+      waitedSeconds: 0,
+      processes: 1,
+    });
   }
   return watch;
 }
@@ -115,13 +121,27 @@ describe("what is known of a running command", () => {
     expect(watch.isRested).toBe(false);
   });
 
+  test("a program that waits for its turn on a busy machine is at work", () => {
+    const watch = new Watch([1]);
+    for (let step = 0; step <= 200; step++)
+      watch.sample(step / 10, { rssBytes: 1, largestBytes: 1, cpuSeconds: 0, waitedSeconds: step / 20, processes: 1 });
+    expect(watch.busyUntil).toBe(20);
+    expect(watch.isQuiet(20)).toBe(false);
+  });
+
   test("a mark ends the work whatever the processor does, and only the first one counts", () => {
     const watch = new Watch([1, 5]);
     watch.mark("start", 0.5);
     watch.mark("idle", 2);
     watch.mark("idle", 4);
     for (let step = 0; step <= 80; step++)
-      watch.sample(step / 10, { rssBytes: falling(step / 10), largestBytes: 0, cpuSeconds: step, processes: 1 });
+      watch.sample(step / 10, {
+        rssBytes: falling(step / 10),
+        largestBytes: 0,
+        cpuSeconds: step,
+        waitedSeconds: 0,
+        processes: 1,
+      });
     expect(watch.workEnd).toBe(2);
     expect(watch.marks).toHaveLength(3);
     expect(watch.restBytes()).toEqual([500, 100]);
@@ -141,8 +161,8 @@ describe("what is known of a running command", () => {
 
   test("a peak is the largest sum of all, or of the largest single process", () => {
     const watch = new Watch([1]);
-    watch.sample(1, { rssBytes: 50, largestBytes: 40, cpuSeconds: 0, processes: 2 });
-    watch.sample(2, { rssBytes: 20, largestBytes: 70, cpuSeconds: 0, processes: 1 });
+    watch.sample(1, { rssBytes: 50, largestBytes: 40, cpuSeconds: 0, waitedSeconds: 0, processes: 2 });
+    watch.sample(2, { rssBytes: 20, largestBytes: 70, cpuSeconds: 0, waitedSeconds: 0, processes: 1 });
     expect(watch.peakBytes).toBe(70);
   });
 
@@ -297,6 +317,7 @@ describe("a tree of processes", () => {
     expect(reading.rssBytes).toBeGreaterThan(10 * kMebibyte);
     expect(reading.largestBytes).toBeGreaterThan(10 * kMebibyte);
     expect(reading.cpuSeconds).toBeGreaterThan(0);
+    expect(reading.waitedSeconds).toBeGreaterThan(0);
     expect(reading.processes).toBeGreaterThanOrEqual(1);
   });
 });
