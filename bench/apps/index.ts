@@ -14,6 +14,7 @@ import { type AppRow, appVerdictsOf } from "./verdicts.js";
 
 const kRoot = resolve(fileURLToPath(new URL("../../..", import.meta.url)));
 const kPrograms = join(kRoot, "bench", "apps", "programs");
+const kOwn = "pagerun";
 const kExitFailure = 1;
 const kExitUsage = 2;
 const kExitInterrupted = 130;
@@ -30,8 +31,10 @@ interface Places {
 function benchArguments(app: App, options: AppOptions, node: string, places: Places): string[] {
   const [script, ...args] = app.script;
   const trials = options.quick ? options.trials : Math.max(options.trials, app.leastTrials ?? 0);
-  const contenders = app.isFloor ? "glibc" : options.contenders;
-  const isVaried = app.isJudgedWithoutPurge && contenders === undefined;
+  const isVaried = app.isJudgedWithoutPurge && (options.contenders ?? kOwn).split(",").includes(kOwn);
+  const asked =
+    isVaried && options.contenders !== undefined ? `${options.contenders},${kWithoutPurge}` : options.contenders;
+  const contenders = app.isFloor ? "glibc" : asked;
   return [
     ...["bench", "--name", app.name, "--trials", String(trials), "--rest", options.rest],
     ...["--json", places.json, "--report", places.report],

@@ -18,7 +18,7 @@ import {
 import { type Finding, findingsOf } from "./bench-findings.js";
 import { type BenchOptions, BenchUsageError, kBenchHelp, parseBenchOptions } from "./bench-options.js";
 import { renderPage } from "./bench-page.js";
-import { type CommandRow, type Metric, metricsFor, type Result, rowsOf } from "./bench-rows.js";
+import { type CommandRow, curvesText, type Metric, metricsFor, type Result, rowsOf } from "./bench-rows.js";
 import { figuresTable, findingLines } from "./bench-table.js";
 import { StartError, type Trial, TrialRun } from "./bench-trial.js";
 import { ownLibrary } from "./own-library.js";
@@ -165,6 +165,7 @@ function conclude(bench: Bench): void {
   const report = resolve(options.report);
   write(report, renderPage({ ...page, baseline: kBaseline, machine: describeMachine(), date: new Date() }));
   if (options.json !== undefined && options.json !== "-") write(resolve(options.json), formatRows(rows));
+  if (options.curves !== undefined) write(resolve(options.curves), curvesText(results, options.name));
   const shown = options.json === "-" ? process.stderr : process.stdout;
   const colours = Boolean(shown.isTTY) && !process.env.NO_COLOR;
   const names = contenders.map(({ name }) => name).filter((name) => rows.some(({ contender }) => contender === name));

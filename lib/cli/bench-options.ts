@@ -47,6 +47,8 @@ export interface BenchOptions {
   name: string;
   /** Where the rows go: a path, or "-" for standard output. */
   json: string | undefined;
+  /** Where the samples of every trial go; undefined writes none. */
+  curves: string | undefined;
   report: string;
   showOutput: boolean;
   help: boolean;
@@ -72,6 +74,7 @@ export const kBenchHelp = `pagerun bench: a command of yours on pagerun and on o
   --limit N              a trial that takes longer than N seconds has failed (default: ${kLimitSeconds})
   --name TEXT            what the rows and the report call the command
   --json FILE            write the rows to FILE; "-" is standard output, the table then goes to standard error
+  --curves FILE          write memory over time, of every trial, to FILE as JSON
   --report FILE          where the report with the curves goes (default: ${kReport})
   --show-output          pass what the command writes on to standard error (default: only when it fails)
   --help                 this text
@@ -158,6 +161,7 @@ const kFlags = {
   limit: text,
   name: text,
   json: text,
+  curves: text,
   report: text,
   "show-output": flag,
   help: { ...flag, short: "h" },
@@ -207,6 +211,7 @@ export function parseBenchOptions(args: readonly string[]): BenchOptions {
     limitSeconds: flags.limit === undefined ? kLimitSeconds : parseSeconds("--limit", flags.limit, 86_400),
     name: flags.name ?? command.join(" "),
     json: flags.json,
+    curves: flags.curves,
     report: flags.report ?? kReport,
     showOutput: flags["show-output"],
     help: flags.help,

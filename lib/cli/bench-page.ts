@@ -103,7 +103,7 @@ ${drawCurves(input.results, "start", "resident set of all processes over time, M
 ${drawCurves(input.results, "rest", "resident set after the end of work, MiB")}
 </div>
 <h2>Figures</h2>
-<p class="quiet">Medians of ${input.trials} trials; × is to ${escapeText(input.baseline)}. A figure's tip tells its range.</p>
+<p class="quiet">Medians of ${input.trials} ${input.trials === 1 ? "trial" : "trials"}; × is to ${escapeText(input.baseline)}. A figure's tip tells its range.</p>
 ${figuresTable(input)}
 <h2>How this was measured</h2>
 <p>Every trial is the whole command anew, and the allocators take turns in an order that changes from round to round. The resident set is that of all processes of the command together, read every 50 ms, so that what they share counts for each; the peak is at least the largest that the kernel has seen of any single process. The curve in full is the trial whose peak is the middle one, the others are faint. Wall is the time until the command's mark "idle", or else its end. CPU and page faults are those of the whole trial, the rest included.</p>

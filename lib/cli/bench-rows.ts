@@ -80,3 +80,13 @@ export function typicalTrial(results: readonly Result[], contender: string): Tri
   const sorted = own.map(({ trial }) => trial).sort((a, b) => a.peakBytes - b.peakBytes);
   return sorted[(sorted.length - 1) >> 1];
 }
+
+/** Memory over time of every trial, for a program that draws it: samples are pairs of seconds and bytes. */
+export function curvesText(results: readonly Result[], workload: string): string {
+  const curves = results.map(({ contender, trial }) => {
+    const { marks, workEnd, failure } = trial;
+    const samples = trial.samples.map(({ seconds, rssBytes }) => [Number(seconds.toFixed(3)), rssBytes]);
+    return `  ${JSON.stringify({ workload, contender, failure, workEnd, marks, samples })}`;
+  });
+  return `[\n${curves.join(",\n")}\n]\n`;
+}

@@ -17,8 +17,8 @@ const kIdle = "idle";
 /** Work is where more than this share of a core was used, or waited for, over this time. */
 const kBusyShare = 0.1;
 const kBusySeconds = 0.5;
-/** A sample that is further away from the wanted moment says nothing of it. */
-const kNearSeconds = 0.25;
+/** A sample may come so late, on a machine that is busy; further away it says nothing of the wanted moment. */
+const kNearSeconds = 1;
 
 /** A program may wait so long for others before it counts as one that does nothing any more. */
 const kLeastQuietSeconds = 15;

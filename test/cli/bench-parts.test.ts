@@ -173,7 +173,7 @@ describe("what is known of a running command", () => {
       () => 1,
     );
     expect(watch.isQuiet(15)).toBe(false);
-    expect(watch.isQuiet(17)).toBe(true);
+    expect(watch.isQuiet(18)).toBe(true);
     watch.mark("idle", 17);
     expect(watch.isQuiet(100)).toBe(false);
     expect(new Watch([60]).isQuiet(50)).toBe(false);

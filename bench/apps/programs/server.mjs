@@ -34,7 +34,7 @@ server.listen(0, "127.0.0.1");
 await once(server, "listening");
 const { LD_PRELOAD: _, ...env } = process.env;
 const script = fileURLToPath(new URL("../support/load.mjs", import.meta.url));
-const [requests = "12000"] = process.argv.slice(2);
+const [requests = "30000"] = process.argv.slice(2);
 const load = spawn(process.execPath, [script, String(server.address().port), requests], {
   env,
   stdio: ["ignore", "inherit", "inherit"],
