@@ -17,6 +17,7 @@ namespace pagerun {
 namespace {
 
 constexpr uint32_t kMaxRunPages = kMaxRunBytes / kPageBytes;
+constexpr size_t kMostRunPages = kLargestRegionBytes / kPageBytes;
 
 PageKind kind_of(const PageHeader* page) { return load_relaxed(page->kind); }
 
@@ -25,6 +26,17 @@ void run_settle(PageHeader* run, size_t bytes, Arena* owner) {
   store_relaxed(run->run_bytes, round_up(bytes, kOsPageBytes));
   if (owner != nullptr) run_list.give_owner(run, owner);
   __atomic_store_n(&run->block_bytes, kRunBlock, __ATOMIC_RELEASE);  // release: pairs with is_settled()
+}
+
+// Null when refused.
+void* take_run(Arena* owner, size_t bytes, size_t align_pages, bool* is_zero) {
+  auto pages = static_cast<uint32_t>(divide_up(bytes, kPageBytes));
+  PageHeader* run =
+      align_pages == 1 ? arena_take_run(arena_now(), pages) : run_list.take(pages, static_cast<uint32_t>(align_pages));
+  if (run == nullptr) return nullptr;
+  *is_zero = run->run_dirty == 0;
+  run_settle(run, bytes, owner);
+  return run->start;
 }
 
 // Frees a block of a made arena. Until the lock is held, the arena's thread may end all of its blocks: what was known
@@ -188,17 +200,11 @@ void* allocate_large(Arena* owner, size_t bytes, size_t alignment, bool* is_zero
   if (bytes > PTRDIFF_MAX) return nullptr;
   size_t align_pages = alignment <= kPageBytes ? 1 : alignment / kPageBytes;
   size_t pages = divide_up(bytes, kPageBytes);
-  if (pages + align_pages - 1 <= kMaxRunPages) {
-    PageHeader* run = align_pages == 1
-                          ? arena_take_run(arena_now(), static_cast<uint32_t>(pages))
-                          : run_list.take(static_cast<uint32_t>(pages), static_cast<uint32_t>(align_pages));
-    if (run != nullptr) {
-      *is_zero = run->run_dirty == 0;
-      run_settle(run, bytes, owner);
-      return run->start;
-    }
-  }
-  return mapping_table.take(bytes, alignment, owner);
+  bool is_run = pages + align_pages - 1 <= kMaxRunPages;
+  void* block = is_run ? take_run(owner, bytes, align_pages, is_zero) : nullptr;
+  if (block == nullptr) block = mapping_table.take(bytes, alignment, owner);
+  if (block != nullptr || is_run || pages + align_pages > kMostRunPages || !is_limit_below_reserved()) return block;
+  return take_run(owner, bytes, align_pages, is_zero);
 }
 
 void* allocate_refill(Arena* arena, Bucket* bucket) {

@@ -281,7 +281,7 @@ void arena_service(Arena* arena) {
 // Null when memory is exhausted. Under arenas_lock.
 Arena* arena_new() {
   if (spare_arenas == nullptr) {
-    auto* batch = static_cast<Arena*>(os::map(round_up(kArenaBatch * sizeof(Arena), kOsPageBytes)));
+    auto* batch = static_cast<Arena*>(records_map(kArenaBatch * sizeof(Arena)));
     if (batch == nullptr) return nullptr;
     for (size_t i = kArenaBatch; i-- > 0;) {
       batch[i].next_abandoned = spare_arenas;
@@ -312,6 +312,12 @@ void current_retire(Arena* arena, Bucket* bucket) {
 }
 
 }  // namespace
+
+void* records_map(size_t bytes) {
+  if (void* memory = os::map(round_up(bytes, kOsPageBytes))) return memory;
+  PageHeader* run = run_list.take(static_cast<uint32_t>(divide_up(bytes, kPageBytes)));
+  return run == nullptr ? nullptr : run->start;
+}
 
 PageHeader* arena_take_run(Arena* arena, uint32_t pages) {
   PageHeader* run = run_list.take_dirty(pages);

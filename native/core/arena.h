@@ -166,6 +166,10 @@ void arena_clear_buckets(Arena* arena);
 /// Puts a new record on the list of all arenas. Under arenas_lock.
 void arena_enlist(Arena* arena);
 
+/// Memory for records, which is never given back: a mapping, or where a limit on address space was set so late that
+/// there is none to be had, a run. Null when refused. Under arenas_lock.
+void* records_map(size_t bytes);
+
 /// Gives a record an id that was never used. Under arenas_lock.
 void arena_identify(Arena* arena);
 

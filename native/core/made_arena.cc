@@ -23,7 +23,7 @@ MadeArena* spare_records = nullptr;  // linked by next_abandoned, under arenas_l
 MadeArena* record_take() {
   bool is_new = spare_records == nullptr;
   if (is_new) {
-    auto* batch = static_cast<MadeArena*>(os::map(round_up(kRecordBatch * sizeof(MadeArena), kOsPageBytes)));
+    auto* batch = static_cast<MadeArena*>(records_map(kRecordBatch * sizeof(MadeArena)));
     if (batch == nullptr) return nullptr;
     for (size_t i = kRecordBatch; i-- > 0;) {
       MadeArena* record = new (&batch[i]) MadeArena();

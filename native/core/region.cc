@@ -46,6 +46,17 @@ char* reserve_aligned(size_t bytes) {
 
 std::atomic<bool> is_replaceable_served{false};
 
+// The kernel counts the whole of a region against a limit on address space, and would let all of it be committed where
+// the limit came later.
+bool is_within_limit(size_t more_bytes) {
+  size_t limit = os::address_space_limit(), committed = 0;
+  if (limit == SIZE_MAX) return true;
+  uint32_t count = region_table.count.load(std::memory_order_relaxed);
+  for (uint32_t i = 0; i < count; i++)
+    committed += region_table.regions[i].committed_bytes.load(std::memory_order_relaxed);
+  return committed <= limit && more_bytes <= limit - committed;
+}
+
 // Not where the fast path of free could not tell whose thread it is on.
 void primary_publish(const Region& region) {
   if (!arena_place_find()) return;
@@ -95,6 +106,7 @@ bool Region::reserve(size_t want_bytes, size_t least_bytes) {
 
 bool Region::commit_to(size_t bytes) {
   size_t from = committed_bytes.load(std::memory_order_relaxed), more = bytes - from;
+  if (!is_within_limit(more)) return false;
   bool all = os::commit(base + from, more) &&
              os::commit(reinterpret_cast<char*>(headers) + header_bytes(from), header_bytes(more)) &&
              os::commit(free_bitmaps + bitmap_bytes(from), bitmap_bytes(more)) &&
@@ -150,6 +162,13 @@ Region& region_of_header(const PageHeader* page) {
   Region* region = region_with_header(page);
   CHECK_AT(region != nullptr, "a header belongs to a region", page);
   return *region;
+}
+
+bool is_limit_below_reserved() {
+  size_t reserved = 0;
+  uint32_t count = region_table.count.load(std::memory_order_acquire);
+  for (uint32_t i = 0; i < count; i++) reserved += region_table.regions[i].reserved_bytes;
+  return os::address_space_limit() < reserved;
 }
 
 bool is_in_tables(const void* ptr) {

@@ -115,6 +115,10 @@ Region* region_with_header(const PageHeader* page);
 /// The region that a header belongs to; the header must be one.
 Region& region_of_header(const PageHeader* page);
 
+/// True when the limit on address space was set so late that it is below what is reserved: there is no further mapping
+/// to be had, and the limit holds for what is committed. A system call.
+bool is_limit_below_reserved();
+
 /// Address of the page that a header is of.
 inline char* address_of_header(const PageHeader* page);
 
