@@ -44,6 +44,12 @@
           'sources': ['<!@(<(pick) base textbook bench)'],
         },
         {
+          'target_name': 'pagerun_misuse',
+          'type': 'executable',
+          'sources': ['<!@(<(pick) misuse)'],
+          'cflags_cc': ['<!@(<(pick) preload_flags)'],
+        },
+        {
           'target_name': 'librecorder',
           'type': 'shared_library',
           'product_prefix': 'lib',

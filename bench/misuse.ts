@@ -1,5 +1,6 @@
-// The command `npm run bench:misuse`: the same misuse of memory on each allocator, as a table. Owns which allocators are
-// compared and what an ending means; the cases are in bench/native/misuse.cc. Each is run in a process of its own.
+// The command `npm run bench:misuse`: attacks on each allocator, the textbook's among them, as a table. Owns which
+// allocators are compared and what an ending means; the cases are in bench/misuse/attack_cases.cc, each run in a process
+// of its own. (`npm run misuse` has many more, and expectations: misuse-table.ts.)
 import { execFileSync, spawnSync } from "node:child_process";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
@@ -20,7 +21,10 @@ export type Ending = keyof typeof kEndings;
 
 export interface MisuseCase {
   name: string;
+  group: "attack" | "free" | "damage" | "property";
   title: string;
+  /** Nothing need be noticed, as long as nothing came of it. */
+  isHarmlessEnough: boolean;
 }
 
 export interface Outcome {
@@ -51,8 +55,14 @@ export function misuseContenders(release: string): PreloadContender[] {
   ];
 }
 
-export function listMisuses(benchProgram: string): MisuseCase[] {
-  return JSON.parse(execFileSync(benchProgram, ["misuses"], { encoding: "utf8" })) as MisuseCase[];
+/** Every case of the program. */
+export function listCases(misuseProgram: string): MisuseCase[] {
+  return JSON.parse(execFileSync(misuseProgram, ["--list"], { encoding: "utf8" })) as MisuseCase[];
+}
+
+/** Those of the table in docs/misuse.md. */
+export function listMisuses(misuseProgram: string): MisuseCase[] {
+  return listCases(misuseProgram).filter(({ group }) => group === "attack");
 }
 
 const kWords: Record<string, Ending> = {
@@ -62,8 +72,8 @@ const kWords: Record<string, Ending> = {
 };
 
 /** Runs one case on one allocator. Throws when the program itself did not do what it was told. */
-export function runMisuse(benchProgram: string, name: string, contender: PreloadContender): Outcome {
-  const { status, signal, stdout, stderr } = spawnSync(benchProgram, ["misuse", name], {
+export function runMisuse(misuseProgram: string, name: string, contender: PreloadContender): Outcome {
+  const { status, signal, stdout, stderr } = spawnSync(misuseProgram, [name], {
     encoding: "utf8",
     env: preloadEnvironment(contender),
     timeout: kLimitMs,
@@ -116,7 +126,7 @@ function main(args: readonly string[]): void {
   const isWritten = isWriting(args, kHelp);
   const root = resolve(fileURLToPath(new URL("../..", import.meta.url)));
   const release = join(root, "build", "Release");
-  const program = join(release, "pagerun_bench");
+  const program = join(release, "pagerun_misuse");
   if (!existsSync(program)) throw new Error(`Expected ${program}. Run "npm run build" first.`);
   const table = formatMisuses(listMisuses(program), misuseContenders(release), (name, contender) =>
     runMisuse(program, name, contender),

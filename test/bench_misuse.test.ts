@@ -15,7 +15,7 @@ import {
 import { root } from "./structure/tree.js";
 
 const release = join(root, "build", "Release");
-const program = join(release, "pagerun_bench");
+const program = join(release, "pagerun_misuse");
 const cases = listMisuses(program);
 const contenders = misuseContenders(release);
 const page = readFileSync(join(root, "docs", "misuse.md"), "utf8");

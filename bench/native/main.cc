@@ -9,7 +9,6 @@
 #include "convert.h"
 #include "die.h"
 #include "instructions.h"
-#include "misuse.h"
 #include "replay.h"
 #include "workload.h"
 
@@ -29,8 +28,6 @@ constexpr const char* kUsage =
     "  contend [--threads n] [--arenas n] [--choice rule] [--lock kind] [--origin header|address] [--milliseconds n]\n"
     "                                            threads on the textbook's arenas, print one JSON line\n"
     "  compiler                                  print the compiler that made this program\n"
-    "  misuse <case>                             misuse a block and go on, print what came of it as one word\n"
-    "  misuses                                   print the cases of misuse as a JSON array\n"
     "  info <trace>                              check a trace, print one JSON line about it\n";
 
 int refuse_usage() {
@@ -106,20 +103,6 @@ int main_instructions(int count, char** arguments) {
   return 0;
 }
 
-int main_misuse(int count, char** arguments) {
-  const char* places[1] = {};
-  if (!command_line_read(count, arguments, places, 1, nullptr, 0)) return refuse_usage();
-  if (run_misuse(places[0])) return 0;
-  fprintf(stderr, "pagerun_bench: no misuse is named %s\n", places[0]);
-  return refuse_usage();
-}
-
-int main_misuses(int count, char** arguments) {
-  if (!command_line_read(count, arguments, nullptr, 0, nullptr, 0)) return refuse_usage();
-  print_misuses();
-  return 0;
-}
-
 int main_compiler(int count, char** arguments) {
   if (!command_line_read(count, arguments, nullptr, 0, nullptr, 0)) return refuse_usage();
   puts(compiler_version());
@@ -150,8 +133,6 @@ constexpr Command kCommands[] = {{"replay", main_replay},
                                  {"convert", main_convert},
                                  {"info", main_info},
                                  {"instructions", main_instructions},
-                                 {"misuse", main_misuse},
-                                 {"misuses", main_misuses},
                                  {"contend", main_contend},
                                  {"compiler", main_compiler}};
 

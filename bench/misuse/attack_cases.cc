@@ -1,23 +1,13 @@
-#include "misuse.h"
-
+// Misuses as an attacker makes them: a program whose blocks are watched goes on afterwards, and what it is given is
+// compared with what it holds. The table in docs/misuse.md is of these, and knows the textbook allocators as well.
 #include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-namespace pagerun::bench {
+#include "case.h"
+
+namespace pagerun::misuse {
 namespace {
-
-// Called through here, a malloc or free is one of which the compiler knows nothing: what follows is wrong on purpose.
-void* (*volatile take)(size_t) = malloc;
-void (*volatile give)(void*) = free;
-
-// Says what came of it and ends. No stdio: it may allocate, on a heap that may be broken.
-[[noreturn]] void end_with(const char* outcome) {
-  bool is_written = write(STDOUT_FILENO, outcome, strlen(outcome)) > 0;
-  _exit(is_written ? 0 : 1);
-}
 
 // The calls of the attacked program, which go through one place: what it holds is kept, and compared with what it gets.
 class Program {
@@ -165,44 +155,31 @@ void write_after_free() {
   write_word(first, address - 8);
 }
 
-struct Case {
-  const char* name;
-  const char* title;
-  void (*run)();
-};
+template <void (*kAttack)()>
+void attack() {
+  kAttack();
+  program.go_on();
+  end_with("unharmed");
+}
 
 constexpr Case kCases[] = {
-    {"overflow-into-size", "three words written behind a block's end, then the next block freed", overflow_into_size},
+    {"overflow-into-size", "three words written behind a block's end, then the next block freed",
+     attack<overflow_into_size>, true},
     {"overflow-behind-last", "56 zeros written behind the last of many blocks that lie side by side",
-     overflow_behind_last},
-    {"forged-size", "a size written inside a block, then a free of the address behind it", forged_size},
-    {"forged-size-elsewhere", "a size written in memory that is no heap's, then a free there", forged_size_elsewhere},
-    {"interior-pointer", "a free of a block's 16th byte", interior_pointer},
-    {"double-free", "a block freed twice in a row", double_free},
-    {"double-free-later", "a block freed twice, another one between", double_free_later},
-    {"double-free-after-reuse", "a block freed again after somebody else got it", double_free_after_reuse},
-    {"write-after-free", "an address written to the first word of a freed block", write_after_free},
+     attack<overflow_behind_last>, true},
+    {"forged-size", "a size written inside a block, then a free of the address behind it", attack<forged_size>, true},
+    {"forged-size-elsewhere", "a size written in memory that is no heap's, then a free there",
+     attack<forged_size_elsewhere>, true},
+    {"interior-pointer", "a free of a block's 16th byte", attack<interior_pointer>, true},
+    {"double-free", "a block freed twice in a row", attack<double_free>, true},
+    {"double-free-later", "a block freed twice, another one between", attack<double_free_later>, true},
+    {"double-free-after-reuse", "a block freed again after somebody else got it", attack<double_free_after_reuse>,
+     true},
+    {"write-after-free", "an address written to the first word of a freed block", attack<write_after_free>, true},
 };
 
 }  // namespace
 
-bool run_misuse(const char* name) {
-  for (const Case& one : kCases) {
-    if (strcmp(one.name, name) != 0) continue;
-    one.run();
-    program.go_on();
-    end_with("unharmed");
-  }
-  return false;
-}
+Cases attack_cases() { return {kCases, sizeof(kCases) / sizeof(kCases[0])}; }
 
-void print_misuses() {
-  const char* separator = "[";
-  for (const Case& one : kCases) {
-    printf("%s\n  {\"name\": \"%s\", \"title\": \"%s\"}", separator, one.name, one.title);
-    separator = ",";
-  }
-  puts("\n]");
-}
-
-}  // namespace pagerun::bench
+}  // namespace pagerun::misuse
