@@ -1,6 +1,6 @@
 // The subcommand `bench`: a command on each allocator in turn, and what came out, as a table, rows and a report.
 // Owns the order of these steps and the exit code. Thread rule: called once, on the main thread.
-import { mkdirSync, writeFileSync } from "node:fs";
+import { accessSync, constants, mkdirSync, statSync, writeFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { describeLoad, describeMachine, formatMachine } from "../figures/machine.js";
 import type { Missing } from "../figures/peers.js";
@@ -151,41 +151,69 @@ function formatRows(rows: readonly CommandRow[]): string {
 }
 
 function write(path: string, text: string): void {
-  mkdirSync(dirname(path), { recursive: true });
-  writeFileSync(path, text);
+  writeFileSync(resolve(path), text);
 }
 
-/** Shows and writes what was measured, however much that is. */
-function conclude(bench: Bench): void {
-  const { options, results, contenders, metrics, missing } = bench;
-  const rows = rowsOf(results, options.name, metrics);
-  const [findings, notes] = [judge(bench, rows), notesOf(bench)];
+/** Makes the folders of all files that will be written; throws BenchUsageError now, and not behind a long run. */
+function prepareFiles({ report, json, curves }: BenchOptions): void {
+  for (const [flag, path] of Object.entries({ "--report": report, "--json": json, "--curves": curves })) {
+    if (path === undefined || path === "-") continue;
+    try {
+      const folder = dirname(resolve(path));
+      mkdirSync(folder, { recursive: true });
+      accessSync(folder, constants.W_OK);
+    } catch (error) {
+      throw new BenchUsageError(`Expected a file that can be written for ${flag}: ${(error as Error).message}`);
+    }
+    if (statSync(path, { throwIfNoEntry: false })?.isDirectory())
+      throw new BenchUsageError(`Expected a file for ${flag} but ${path} is a folder.`);
+  }
+}
+
+/** What a run comes to. */
+interface Outcome {
+  rows: CommandRow[];
+  findings: Finding[];
+  notes: string[];
+  /** Of the contender that has most. */
+  trials: number;
+}
+
+function outcomeOf(bench: Bench): Outcome {
+  const rows = rowsOf(bench.results, bench.options.name, bench.metrics);
   const trials = Math.max(0, ...rows.map((row) => row.trials.length));
-  const page = { name: options.name, rows, results, metrics, findings, contenders, missing, notes, trials };
-  const report = resolve(options.report);
-  write(report, renderPage({ ...page, baseline: kBaseline, machine: describeMachine(), date: new Date() }));
-  if (options.json !== undefined && options.json !== "-") write(resolve(options.json), formatRows(rows));
-  if (options.curves !== undefined) write(resolve(options.curves), curvesText(results, options.name));
-  const shown = options.json === "-" ? process.stderr : process.stdout;
-  const colours = Boolean(shown.isTTY) && !process.env.NO_COLOR;
-  const names = contenders.map(({ name }) => name).filter((name) => rows.some(({ contender }) => contender === name));
+  return { rows, findings: judge(bench, rows), notes: notesOf(bench), trials };
+}
+
+function outcomeLines(bench: Bench, { rows, findings, notes, trials }: Outcome, colours: boolean): string[] {
+  const named = bench.contenders.map(({ name }) => name);
+  const names = named.filter((name) => rows.some(({ contender }) => contender === name));
   const table = [
     "",
-    ...figuresTable(rows, metrics, names, kBaseline, colours),
+    ...figuresTable(rows, bench.metrics, names, kBaseline, colours),
     "",
     `medians of ${countTrials(trials)}; × is to ${kBaseline}; ± is half the range of the trials over their median`,
   ];
-  const lines = [
-    ...(names.length > 0 ? table : []),
-    ...findingLines(findings, colours),
-    ...notes,
-    `report: ${report}   ${formatClock(bench.seconds)} in all`,
-  ];
+  return [...(names.length > 0 ? table : []), ...findingLines(findings, colours), ...notes];
+}
+
+/** Shows and writes what was measured, however much that is. What is shown comes first: a file may fail. */
+function conclude(bench: Bench): void {
+  const { options, results, contenders, metrics, missing } = bench;
+  const outcome = outcomeOf(bench);
+  const shown = options.json === "-" ? process.stderr : process.stdout;
+  const lines = outcomeLines(bench, outcome, Boolean(shown.isTTY) && !process.env.NO_COLOR);
   shown.write(`${lines.join("\n")}\n`);
-  if (options.json === "-") process.stdout.write(formatRows(rows));
+  if (options.json === "-") process.stdout.write(formatRows(outcome.rows));
+  else if (options.json !== undefined) write(options.json, formatRows(outcome.rows));
+  if (options.curves !== undefined) write(options.curves, curvesText(results, options.name));
+  const known = { name: options.name, results, metrics, contenders, missing, baseline: kBaseline };
+  write(options.report, renderPage({ ...known, ...outcome, machine: describeMachine(), date: new Date() }));
+  shown.write(`report: ${resolve(options.report)}   ${formatClock(bench.seconds)} in all\n`);
 }
 
 async function compare(options: BenchOptions): Promise<number> {
+  prepareFiles(options);
   const { found, missing } = findContenders(options, ownLibrary());
   const bench = new Bench(options, found, missing);
   for (const line of describeSetting(bench)) bench.progress.note(line);

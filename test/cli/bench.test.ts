@@ -247,6 +247,8 @@ describe(
       [["--trials", "x"], "--trials"],
       [["--contenders", "malloc"], '"malloc"'],
       [["--so", "mine=/no/such/library.so"], "/no/such/library.so"],
+      [["--report", "/dev/null/report.html"], "--report"],
+      [["--json", "/tmp"], "is a folder"],
     ])("%j ends with 2 and names what is wrong", (options, named) => {
       const { status, stdout, stderr } = bench(options, ["true"]);
       expect({ status, stdout }).toEqual({ status: 2, stdout: "" });
