@@ -1,6 +1,6 @@
 // Owns the reading of a process and its descendants from /proc: resident sets, processor time, which library is mapped.
 // Does not own when it is read, and ends no process but by `signal`. Thread rule: one thread.
-import { readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 
 const kTicksPerSecond = 100;
 const kNanosecondsPerSecond = 1e9;
@@ -110,8 +110,23 @@ function readOne(pid: number): ProcessReading | undefined {
   };
 }
 
+/** Kernels may be built without the lists of children. */
+const kHasChildren = existsSync("/proc/thread-self/children");
+
+/** All processes by their parents: the long way to children. */
+export function processesByParent(): Map<number, number[]> {
+  const found = new Map<number, number[]>();
+  for (const name of readdirSync("/proc")) {
+    const stat = /^\d+$/.test(name) ? readProcess(Number(name), "stat") : "";
+    const parent = Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[1]);
+    if (stat !== "") found.set(parent, [...(found.get(parent) ?? []), Number(name)]);
+  }
+  return found;
+}
+
 /** Children of all threads of a process. */
-function childrenOf(pid: number): number[] {
+function childrenOf(pid: number, byParent: Map<number, number[]> | undefined): number[] {
+  if (byParent !== undefined) return byParent.get(pid) ?? [];
   return threadsOf(pid).flatMap((thread) =>
     readProcess(pid, `task/${thread}/children`)
       .split(" ")
@@ -137,10 +152,11 @@ export class ProcessTree {
 
   /** Members that live, parents before children. */
   living(): number[] {
+    const byParent = kHasChildren ? undefined : processesByParent();
     for (const pid of this.#starts.keys()) {
       if (startOf(pid) !== this.#starts.get(pid)) this.#starts.delete(pid);
       // A Map's walk comes to what is added on the way: grandchildren are found in the same pass.
-      else for (const child of childrenOf(pid)) this.#add(child);
+      else for (const child of childrenOf(pid, byParent)) this.#add(child);
     }
     return [...this.#starts.keys()];
   }

@@ -8,7 +8,7 @@ import { renderPage } from "../../lib/cli/bench-page.js";
 import { type CommandRow, metricsFor, type Result, rowsOf, typicalTrial } from "../../lib/cli/bench-rows.js";
 import { figuresTable } from "../../lib/cli/bench-table.js";
 import type { Trial } from "../../lib/cli/bench-trial.js";
-import { ProcessTree } from "../../lib/cli/process-tree.js";
+import { ProcessTree, processesByParent } from "../../lib/cli/process-tree.js";
 import { Watch } from "../../lib/cli/watch.js";
 
 const kMebibyte = 2 ** 20;
@@ -308,6 +308,11 @@ describe("the report", () => {
 });
 
 describe("a tree of processes", () => {
+  test("is found without the kernel's lists of children as well", () => {
+    expect(processesByParent().get(process.ppid)).toContain(process.pid);
+    expect(new ProcessTree(process.ppid).living()).toContain(process.pid);
+  });
+
   test("that has ended gives no reading", () => {
     expect(new ProcessTree(2 ** 22 + 1).read()).toBeUndefined();
   });
