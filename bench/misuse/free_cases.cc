@@ -264,6 +264,14 @@ void free_aligned_sized_of(size_t told_alignment, size_t told) {
   free_aligned_sized(block, told_alignment, told);
 }
 
+char* given_in_handler = nullptr;
+
+void free_in_handler() {
+  given_in_handler = block_among_others(240) + 16;
+  signal(SIGUSR1, [](int) { give(given_in_handler); });
+  raise(SIGUSR1);
+}
+
 constexpr Case kCases[] = {
     {"double-free-small", "a small block freed twice in a row", [] { give_twice(kSmall); }},
     {"double-free-of-nothing", "a block of 0 bytes freed twice", [] { give_twice(0); }},
@@ -315,6 +323,7 @@ constexpr Case kCases[] = {
      [] { give(static_cast<char*>(take(kHuge)) + (1 << 20)); }},
     {"free-interior-elsewhere", "a free of a block's 16th byte on another thread",
      [] { on_other_thread(give_argument, block_among_others(240) + 16); }},
+    {"free-interior-in-handler", "a free of a block's 16th byte in a signal handler", free_in_handler},
     {"realloc-interior", "realloc of a block's 16th byte", [] { resize(block_among_others(240) + 16, 500); }},
     {"usable-size-interior", "malloc_usable_size of a block's 16th byte",
      [] { usable_size(block_among_others(240) + 16); }},
