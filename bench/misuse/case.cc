@@ -17,7 +17,7 @@ void (*volatile give)(void*) = free;
 size_t (*volatile usable_size)(void*) = malloc_usable_size;
 void* (*volatile make)(size_t) = operator new;
 void (*volatile unmake)(void*) = operator delete;
-void (*volatile unmake_sized)(void*, size_t) = operator delete;
+void (*volatile unmake_sized)(void*, size_t) = delete_sized;
 
 namespace {
 

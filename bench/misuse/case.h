@@ -5,6 +5,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+// The sized forms of operator delete, which not every compiler declares.
+extern "C" void delete_sized(void*, size_t) __asm__("_ZdlPvm");
+extern "C" void delete_array_sized(void*, size_t) __asm__("_ZdaPvm");
+extern "C" void delete_aligned_sized(void*, size_t, size_t) __asm__("_ZdlPvmSt11align_val_t");
+
 namespace pagerun::misuse {
 
 enum class Group : uint8_t {

@@ -127,7 +127,8 @@ void free_of_moved() {
 
 void free_of_moved_huge() {
   auto* block = static_cast<char*>(take(kHuge));
-  mmap(block + kHuge + 4096, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  void* wall = mmap(block + kHuge + 4096, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  require(wall != MAP_FAILED, "a wall can be mapped");
   void* moved = resize(block, 16 * kHuge);
   if (moved == block) end_without_call();
   give(block);
@@ -143,7 +144,7 @@ void resize_of_freed() {
 void usable_size_of_freed() {
   void* block = block_among_others(kSmall);
   give(block);
-  usable_size(block);
+  static_cast<void>(usable_size(block));
 }
 
 void free_tail_of_page() {

@@ -234,7 +234,7 @@ void new_of_nothing() {
   void* b = ::operator new(0);
   require(a != nullptr && b != nullptr && a != b, "new of 0 bytes returns a pointer of its own");
   ::operator delete(a);
-  ::operator delete(b, size_t{0});
+  delete_sized(b, 0);
 }
 
 void new_aligned() {
@@ -244,15 +244,15 @@ void new_aligned() {
       void* block = ::operator new(bytes, as);
       require(is_aligned(block, alignment), "new aligns");
       memset(block, 1, bytes);
-      ::operator delete(block, bytes, as);
+      delete_aligned_sized(block, bytes, alignment);
     }
   }
 }
 
 void new_sized() {
   for (size_t bytes = 0; bytes < 200000; bytes += 1 + bytes / 9) {
-    ::operator delete(::operator new(bytes), bytes);
-    ::operator delete[](::operator new[](bytes), bytes);
+    delete_sized(::operator new(bytes), bytes);
+    delete_array_sized(::operator new[](bytes), bytes);
   }
 }
 

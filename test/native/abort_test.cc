@@ -76,7 +76,7 @@ TEST("misuse_report prints its fixed line and raises SIGABRT, for every misuse a
   const struct {
     Known known;
     const char* text;
-  } kCases[] = {
+  } cases[] = {
       {{LastState::kFreedElsewhere, there, 48, 7, 3},
        " (a block that another thread has freed of 48 bytes at X, size class 7, arena 3)"},
       {{LastState::kHeld, there, 48, 7, 3},
@@ -88,7 +88,7 @@ TEST("misuse_report prints its fixed line and raises SIGABRT, for every misuse a
       {{LastState::kNeverUsed, nullptr, 0}, " (in a page that was never used)"},
       {{LastState::kTable, nullptr, 0}, " (in the tables of this heap)"},
   };
-  for (const auto& one : kCases) {
+  for (const auto& one : cases) {
     harness::ChildEnd end =
         harness::run_in_child([&] { misuse_report(Misuse::kDoubleFree, "free", there, one.known); });
     std::string text = one.text;
