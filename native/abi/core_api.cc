@@ -6,6 +6,7 @@
 #include "../core/mapping_table.h"
 #include "../core/region.h"
 #include "../core/thread_arena.h"
+#include "../harden/policy.h"
 #include "../os/fault.h"
 
 namespace pagerun {
@@ -38,12 +39,14 @@ void fail_system_call(uint64_t n) { os::fail_call(n, 1); }
 
 uint64_t address_of(const void* ptr) { return reinterpret_cast<uint64_t>(ptr); }
 
+uint32_t policies() { return load_shared(process_policies); }
+
 uint32_t arena_number(const Arena* arena) { return arena->script_number; }
 
 HeapLayout heap_layout() {
   const Region& region = region_table.regions[0];
   return {
-      .region_start = address_of(region.base),
+      .region_start = policies() == 0 ? address_of(region.base) : 0,
       .script_pages = kScriptPages,
       .committed = address_of(&primary_committed_bytes),
       .headers = address_of(region.headers),
@@ -120,6 +123,8 @@ constexpr CoreApi kOwn = {
     .memory_totals = memory_totals,
     .fail_system_call = fail_system_call,
     .system_calls = os::call_count,
+    .policies = policies,
+    .finding_take = finding_take,
     .stretch_bytes = kStretchBytes,
     .page_bytes = kPageBytes,
 };

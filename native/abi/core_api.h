@@ -9,6 +9,7 @@
 #include "../core/block_hold.h"
 #include "../core/made_arena.h"
 #include "../core/range_table.h"
+#include "../harden/finding.h"
 #include "../harden/misuse.h"
 #include "../inspect/snapshot.h"
 #include "../inspect/verify.h"
@@ -29,7 +30,7 @@ constexpr uint32_t kCoreApiVersion = 3;
 /// clear that, add 1 to countdown. free: `script_owner` is the arena's number, the offset a start of a block, the bit
 /// 0, countdown not 1: set the bit, subtract 1 from countdown, make the word hot. Everything else is the core's.
 struct HeapLayout {
-  uint64_t region_start;  // of the primary region; 0 while there is none
+  uint64_t region_start;  // of the primary region; 0 while there is none, and in the hardened profile
   uint64_t script_pages;  // pages that may be served
   uint64_t committed;     // address of the committed length, a uint64_t that only grows
   uint64_t headers;       // the header table
@@ -87,7 +88,7 @@ struct CoreApi {
   void (*block_let_go)(void* start);
 
   // Arenas that programs make, as made_arena.h says.
-  MadeArena* (*arena_make)(uint64_t limit_bytes, const char* name, size_t name_bytes);
+  MadeArena* (*arena_make)(uint64_t limit_bytes, const char* name, size_t name_bytes, bool is_hardened);
   void* (*arena_take)(MadeArena* arena, size_t bytes, size_t alignment, Refusal* refusal);
   void* (*arena_take_zeroed)(MadeArena* arena, size_t bytes, Refusal* refusal);
   Misuse (*arena_resize)(MadeArena* arena, void* ptr, size_t bytes, void** result, Refusal* refusal);
@@ -122,6 +123,11 @@ struct CoreApi {
   void (*fail_system_call)(uint64_t n);
   /// System calls made so far by os/.
   uint64_t (*system_calls)();
+
+  /// The policies of the process (harden/policy.h); 0 in the fast profile.
+  uint32_t (*policies)();
+  /// Takes what an allocation found, as harden/finding.h says.
+  bool (*finding_take)(Finding* finding);
 
   // Facts that the bindings must not repeat.
   uint64_t stretch_bytes;  // unit of commit, and of the ArrayBuffers that views are made over

@@ -6,11 +6,13 @@
 #include "../base/check.h"
 #include "allocator_inline.h"
 #include "block_hold.h"
+#include "hardened.h"
 #include "header_check.h"
 #include "made_arena.h"
 #include "mapping_table.h"
 #include "place.h"
 #include "run_list.h"
+#include "unreadable_blocks.h"
 
 namespace pagerun {
 
@@ -42,6 +44,8 @@ void* take_run(Arena* owner, size_t bytes, size_t align_pages, bool* is_zero) {
 // Frees a block of a made arena. Until the lock is held, the arena's thread may end all of its blocks: what was known
 // of the page is looked at again.
 [[gnu::noinline]] Misuse free_in_made_arena(MadeArena* owner, Place place, const void* ptr) {
+  bool is_checked = is_hardened(*place.page);
+  if (is_mine(owner) && is_checked) return hardened_free_made(owner, place, true);
   if (is_mine(owner))
     return is_free_block(place.page, place.index) ? Misuse::kDoubleFree
                                                   : made_arena_free(owner, place.page, place.index);
@@ -53,7 +57,7 @@ void* take_run(Arena* owner, size_t bytes, size_t align_pages, bool* is_zero) {
   if (misuse != Misuse::kNone) return misuse;
   if (again.page != place.page || owner_of(*again.page) != owner || kind_of(again.page) != PageKind::kBucket)
     return Misuse::kDoubleFree;
-  return page_free_remote(again.page, again.index);
+  return is_checked ? hardened_free_made(owner, again, false) : page_free_remote(again.page, again.index);
 }
 
 // Of a block that the calling thread's own arena has. The remote bit says that another thread was faster.
@@ -65,6 +69,8 @@ Misuse free_own(Arena* mine, Place place) {
   page_count_free(mine, place.page, offset);
   return Misuse::kNone;
 }
+
+}  // namespace
 
 Misuse free_unheld(Arena* mine, Place place, const void* ptr) {
   for (;;) {
@@ -81,15 +87,21 @@ Misuse free_unheld(Arena* mine, Place place, const void* ptr) {
   }
 }
 
+namespace {
+
 // Out of line, so that the common free needs no room for what a hold answers.
-[[gnu::noinline]] Misuse free_in_held_page(Arena* mine, Place place, const void* ptr) {
+[[gnu::noinline]] Misuse free_in_special_page(Arena* mine, Place place, void* ptr) {
+  if (is_hardened(*place.page) && !are_policies_whole(*place.page)) header_check(place.page);
+  if (load_relaxed(place.page->held_blocks) == 0) [[likely]]
+    return hardened_free(mine, place, ptr, kAnyBytes);
   Misuse misuse = Misuse::kNone;
-  return block_note_free(ptr, &misuse) ? misuse : free_unheld(mine, place, ptr);
+  if (block_note_free(ptr, &misuse)) return misuse;
+  return is_hardened(*place.page) ? hardened_free(mine, place, ptr, kAnyBytes) : free_unheld(mine, place, ptr);
 }
 
-Misuse free_in_bucket_page(Arena* mine, Place place, const void* ptr) {
-  if (load_relaxed(place.page->held_blocks) != 0) [[unlikely]]
-    return free_in_held_page(mine, place, ptr);
+Misuse free_in_bucket_page(Arena* mine, Place place, void* ptr) {
+  if (is_special(*place.page)) [[unlikely]]
+    return free_in_special_page(mine, place, ptr);
   return free_unheld(mine, place, ptr);
 }
 
@@ -102,8 +114,9 @@ bool are_bitmaps_in_place(const PageHeader& page, const uint64_t* free_bits) {
   return distance == load_shared(primary_bitmaps_distance) || distance == kInlineDistance;
 }
 
-// The block that starts at `ptr` in a bucket page of the primary region, by the arithmetic of find_local(): what a free
-// of another thread's block nearly always finds. False in every other case, and where the header cannot be believed.
+}  // namespace
+
+// By the arithmetic of find_local().
 bool find_start(const void* ptr, Place* place) {
   size_t offset = offset_of(ptr);
   if (offset >= load_shared(primary_committed_bytes)) return false;
@@ -119,6 +132,8 @@ bool find_start(const void* ptr, Place* place) {
   *place = {page, static_cast<uint32_t>(product >> 32)};
   return !bitmap_test(free_bits, place->index);
 }
+
+namespace {
 
 // The run in use that starts at `ptr` in the primary region; null in every other case.
 PageHeader* find_run(const void* ptr) {
@@ -136,9 +151,7 @@ PageHeader* find_run(const void* ptr) {
   Block block;
   Misuse misuse = place_of(ptr, &place, &block);
   if (misuse != Misuse::kNone) return misuse;
-  if (place.page == nullptr) return mapping_table.put(ptr);
-  if (kind_of(place.page) == PageKind::kBucket) return free_in_bucket_page(arena_now(), place, ptr);
-  return run_list.put(place.page, PageKind::kRun) ? Misuse::kNone : Misuse::kDoubleFree;
+  return deallocate_found(place, ptr);
 }
 
 // Moves a block: the new one is allocated first, so that a refusal leaves the old one as it was.
@@ -176,7 +189,9 @@ Misuse move_mapping(void* ptr, size_t bytes, void** result) {
 }
 
 Misuse reallocate_mapping(void* ptr, size_t bytes, void** result) {
-  if (bytes > kMaxRunBytes / kShrinkShare) *result = mapping_table.resize(ptr, bytes, nullptr);
+  if (unreadable_blocks.holds(ptr)) return move_block(ptr, 0, bytes, result);
+  size_t most_moved = load_shared(process_policies) == 0 ? kMaxRunBytes / kShrinkShare : kMaxBlockBytes;
+  if (bytes > most_moved) *result = mapping_table.resize(ptr, bytes, nullptr);
   return *result != nullptr ? Misuse::kNone : move_mapping(ptr, bytes, result);
 }
 
@@ -188,6 +203,11 @@ Misuse reallocate_slow(void* ptr, size_t bytes, void** result) {
   if (misuse != Misuse::kNone) return misuse;
   if (place.page == nullptr) return reallocate_mapping(ptr, bytes, result);
   if (block.kind == static_cast<uint32_t>(PageKind::kRun)) return reallocate_run(place.page, block, bytes, result);
+  if (is_hardened(*place.page)) {
+    misuse = hardened_resize(place, bytes, result);
+    if (misuse != Misuse::kNone || *result != nullptr) return misuse;
+    return move_block(ptr, block.usable_bytes, bytes, result);
+  }
   if (!stays_in_block(block.usable_bytes, bytes)) return move_block(ptr, block.usable_bytes, bytes, result);
   *result = ptr;
   return Misuse::kNone;
@@ -195,9 +215,29 @@ Misuse reallocate_slow(void* ptr, size_t bytes, void** result) {
 
 }  // namespace
 
+namespace {
+
+// A mapping; where there is no room for one, a run, without policies but that of being zero again.
+[[gnu::noinline, gnu::cold]] void* allocate_large_hardened(Arena* owner, size_t bytes, size_t alignment, bool* is_zero,
+                                                           uint32_t policies) {
+  if (void* ptr = mapping_table.take(bytes, alignment, owner, policies)) return ptr;
+  if (owner == nullptr) owner = run_list.hardened_owner();
+  size_t align_pages = alignment <= kPageBytes ? 1 : alignment / kPageBytes;
+  if (divide_up(bytes, kPageBytes) + align_pages - 1 > kMaxRunPages) return nullptr;
+  void* ptr = take_run(owner, bytes, align_pages, is_zero);
+  if (ptr != nullptr || quarantine_bytes(arena_now()) == 0) return ptr;
+  quarantine_flush(arena_now());
+  return take_run(owner, bytes, align_pages, is_zero);
+}
+
+}  // namespace
+
 void* allocate_large(Arena* owner, size_t bytes, size_t alignment, bool* is_zero) {
   *is_zero = true;
   if (bytes > PTRDIFF_MAX) return nullptr;
+  uint32_t policies = owner == nullptr ? load_shared(process_policies) : owner->policies;
+  if (policies != 0) [[unlikely]]
+    return allocate_large_hardened(owner, bytes, alignment, is_zero, policies);
   size_t align_pages = alignment <= kPageBytes ? 1 : alignment / kPageBytes;
   size_t pages = divide_up(bytes, kPageBytes);
   bool is_run = pages + align_pages - 1 <= kMaxRunPages;
@@ -213,13 +253,28 @@ void* allocate_refill(Arena* arena, Bucket* bucket) {
   return bucket_take_slow(arena, bucket);
 }
 
+namespace {
+
+inline void* allocate_small(size_t bytes) {
+  Arena* arena = arena_now();
+  Bucket* bucket = bytes <= kMaxDirectBytes ? bucket_direct(arena, bytes) : bucket_at(arena, stepped_class_of(bytes));
+  void* ptr = bucket_take_here(bucket);
+  return ptr != nullptr ? ptr : allocate_refill(arena, bucket);
+}
+
+// The first call of all, every call of a library that has no distance, and every one in the hardened profile.
+[[gnu::noinline]] void* allocate_without_fast_path(size_t bytes) {
+  if (load_shared(process_policies) == 0) arena_place_find();
+  return load_shared(process_policies) != 0 ? hardened_allocate(bytes) : allocate_small(bytes);
+}
+
+}  // namespace
+
 void* allocate_beyond(size_t bytes) {
   if (bytes <= kMaxBlockBytes) {
-    if (load_shared(direct_end) == 0) arena_place_find();
-    Arena* arena = arena_now();
-    Bucket* bucket = bytes <= kMaxDirectBytes ? bucket_direct(arena, bytes) : bucket_at(arena, stepped_class_of(bytes));
-    void* ptr = bucket_take_here(bucket);
-    return ptr != nullptr ? ptr : allocate_refill(arena, bucket);
+    if (load_shared(direct_end) == 0) [[unlikely]]
+      return allocate_without_fast_path(bytes);
+    return allocate_small(bytes);
   }
   bool is_zero = false;
   return allocate_large(nullptr, bytes, kMaxAlignBytes, &is_zero);
@@ -229,6 +284,12 @@ Misuse deallocate_slow(void* ptr) {
   Place place;
   if (find_start(ptr, &place)) return free_in_bucket_page(*arena_place_near(), place, ptr);
   return deallocate_otherwise(ptr);
+}
+
+Misuse deallocate_found(Place place, void* ptr) {
+  if (place.page == nullptr) return unreadable_blocks.holds(ptr) ? unreadable_blocks.put(ptr) : mapping_table.put(ptr);
+  if (kind_of(place.page) == PageKind::kBucket) return free_in_bucket_page(arena_now(), place, ptr);
+  return run_list.put(place.page, PageKind::kRun) ? Misuse::kNone : Misuse::kDoubleFree;
 }
 
 void* allocate(size_t bytes) { return allocate_fast(bytes); }
@@ -246,6 +307,10 @@ void* allocate_zeroed(size_t count, size_t bytes) {
 
 void* allocate_aligned(size_t alignment, size_t bytes) {
   if (!is_power_of_two(alignment) || bytes > PTRDIFF_MAX) return nullptr;
+  if (load_shared(direct_end) == 0) [[unlikely]] {
+    arena_place_find();
+    if (load_shared(process_policies) != 0) return hardened_allocate_aligned(alignment, bytes);
+  }
   if (bytes <= kMaxBlockBytes && alignment <= kMaxBlockBytes) {
     Arena* arena = arena_now();
     Bucket* bucket = bucket_at(arena, class_of(bytes, alignment));

@@ -5,6 +5,7 @@
 #include "../base/check.h"
 #include "../os/memory.h"
 #include "block_hold.h"
+#include "hardened.h"
 #include "header_check.h"
 #include "made_arena.h"
 #include "purge.h"
@@ -162,13 +163,18 @@ PageHeader* page_new(Arena* arena, Bucket* bucket) {
   uint32_t pages = class_pages(size_class);
   PageHeader* page = is_made(arena) ? extents_take(made_arena_of(arena), pages) : arena_take_run(arena, pages);
   if (page == nullptr) return nullptr;
+  page->size_class = static_cast<uint8_t>(size_class);
+  store_relaxed(page->policies, 0u);
+  if (arena->policies != 0 && !page_harden(arena, page)) {
+    is_made(arena) ? extents_put(made_arena_of(arena), page) : run_list.put_divided(page, pages, 0);
+    return nullptr;
+  }
   const Region& region = region_of_header(page);
   page->capacity = static_cast<uint16_t>(class_capacity(size_class));
-  page->size_class = static_cast<uint8_t>(size_class);
   page->reciprocal = reciprocal_of(bucket->block_bytes);
   page->free_bits = has_inline_bits(*page) ? page->inline_free_bits : region.free_bits_of(page);
   page->remote_bits = has_inline_bits(*page) ? page->inline_remote_bits : region.remote_bits_of(page);
-  store_relaxed(page->start_limit, kStartLimits.of_class[size_class]);
+  store_relaxed(page->start_limit, is_hardened(*page) ? 0 : kStartLimits.of_class[size_class]);
   page->notify_at = kNeverNotify;
   store_relaxed(page->countdown, 0 - kNeverNotify);
   page->hot_offset = 0;
@@ -178,7 +184,7 @@ PageHeader* page_new(Arena* arena, Bucket* bucket) {
   forget_remote_frees(page);
   store_relaxed(page->kind, PageKind::kBucket);
   page_attach(arena, page);
-  store_relaxed(page->script_owner, arena->script_number);
+  store_relaxed(page->script_owner, is_hardened(*page) ? 0 : arena->script_number);
   __atomic_store_n(&page->block_bytes, bucket->block_bytes, __ATOMIC_RELEASE);  // release: pairs with is_settled()
   return page;
 }
@@ -346,7 +352,7 @@ void* bucket_take_slow(Arena* arena, Bucket* bucket) {
     if (page == nullptr) return nullptr;
     bucket_set(bucket, page);
   }
-  void* ptr = bucket_take_here(bucket);
+  void* ptr = is_hardened(*page) ? bucket_take_chosen(arena, bucket) : bucket_take_here(bucket);
   CHECK(ptr != nullptr);
   return ptr;
 }
@@ -399,6 +405,7 @@ Misuse page_free_remote(PageHeader* page, uint32_t index) {
 void arena_drain(Arena* arena) { pages_drain(arena, remote_pages_take(arena)); }
 
 void arena_abandon(Arena* arena) {
+  quarantine_flush(arena);
   arena_drain(arena);
   for (Bucket& bucket : arena->buckets) current_retire(arena, &bucket);
   LockGuard guard(arenas_lock);
@@ -418,6 +425,7 @@ Arena* arena_adopt() {
     arena = arena_new();
     if (arena == nullptr) return nullptr;
   }
+  arena->policies = load_shared(process_policies);
   arena->state.store(ArenaState::kActive, std::memory_order_seq_cst);
   return arena;
 }

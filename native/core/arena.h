@@ -85,6 +85,9 @@ struct Arena {
   uint64_t bucket_bytes;  // made arenas: of blocks handed out in bucket pages; remote frees count until the drain
   std::atomic<uint64_t> large_bytes;  // made arenas: of its runs and mappings; changed under their locks
   PageList runs;                      // made arenas: runs in use, under the run list's lock
+  uint32_t policies;                  // of its blocks (harden/policy.h); 0 in the fast profile
+  uint64_t random;                    // the hardened profile's choice of blocks; see hardened.h
+  struct Quarantine* quarantine;      // null until a block is first put into it
   Arena* made;                        // the made arenas of which this is the host, linked by made_next
   Arena* made_next;
   Arena* made_prev;
@@ -113,6 +116,9 @@ constexpr Arena::Arena()
       bucket_bytes(0),
       large_bytes(0),
       runs{},
+      policies(0),
+      random(0),
+      quarantine(nullptr),
       made(nullptr),
       made_next(nullptr),
       made_prev(nullptr),

@@ -38,7 +38,7 @@ HoldStatus add_hold(const Block& block) {
     return HoldStatus::kHeld;
   }
   if (!table.make_room(1)) return HoldStatus::kOutOfMemory;
-  table.insert({static_cast<char*>(block.start), block.usable_bytes, 1, false});
+  table.insert({static_cast<char*>(block.start), block.usable_bytes == 0 ? 1 : block.usable_bytes, 1, false});
   PageHeader* page = head_at(block.start);
   // seq_cst: pairs with page_open_fast_path(), which stores the limit and then looks here
   __atomic_fetch_add(&page->held_blocks, 1, __ATOMIC_SEQ_CST);
@@ -49,6 +49,7 @@ HoldStatus add_hold(const Block& block) {
 HoldStatus hold_found(const Block& block) {
   auto kind = static_cast<PageKind>(block.kind);
   if (kind == PageKind::kBucket) {
+    if (region_of(block.start) == nullptr) return HoldStatus::kNoBlock;  // one of 0 bytes (unreadable_blocks.h)
     LockGuard guard(lock);
     return add_hold(block);
   }
@@ -123,7 +124,7 @@ bool block_is_only_held(const void* start) {
 }
 
 void page_open_fast_path(PageHeader* page) {
-  if (load_relaxed(page->held_blocks) != 0) return;
+  if (is_special(*page)) return;
   store_relaxed(page->script_owner, owner_of(*page)->script_number);
   // seq_cst, both: pairs with add_hold()
   __atomic_store_n(&page->start_limit, kStartLimits.of_class[page->size_class], __ATOMIC_SEQ_CST);

@@ -1,5 +1,9 @@
 // The extents of made arenas: runs that are taken at once and divided into bucket pages (made_arena.h).
+#include <cstring>
+
 #include "../base/check.h"
+#include "../harden/policy.h"
+#include "../os/memory.h"
 #include "made_arena.h"
 #include "region.h"
 #include "run_list.h"
@@ -22,12 +26,20 @@ uint32_t next_extent_pages(const MadeArena* arena) {
 
 void keep(MadeArena* arena, PageHeader* run) { arena->kept[run->run_pages - 1].push(run); }
 
+// Where free memory shall be zero: a fast process's other memory is not, and live blocks that end with their arena are
+// not.
+void clear(const MadeArena* arena, char* start, size_t pages) {
+  if (!(arena->policies & kZero)) return;
+  if (!os::purge(start, pages * kPageBytes)) memset(start, 0, pages * kPageBytes);
+}
+
 // A further extent with at least `pages` pages, a shorter one where memory is short. False when refused.
 bool extent_new(MadeArena* arena, uint32_t pages) {
   if (arena->extent_count == kMaxExtents) return false;
   for (uint32_t wanted = next_extent_pages(arena); wanted >= pages; wanted /= 2) {
     PageHeader* first = run_list.take(wanted);
     if (first == nullptr) continue;
+    if (first->run_dirty != 0 && !(load_shared(process_policies) & kZero)) clear(arena, first->start, wanted);
     arena->extents[arena->extent_count++] = {first, first, wanted, 0, 0};
     return true;
   }
@@ -111,6 +123,7 @@ void extents_end(MadeArena* arena) {
   for (PageList& list : arena->kept) list.clear();
   while (arena->extent_count > 0) {
     Extent gone = arena->extents[--arena->extent_count];
+    clear(arena, region_of_header(gone.first).address_of(gone.first), gone.pages);
     run_list.put_divided(gone.first, gone.pages, gone.pins);
   }
 }

@@ -3,6 +3,7 @@
 #include <cstdlib>
 
 #include "../base/check.h"
+#include "../harden/policy.h"
 #include "region.h"
 
 namespace pagerun {
@@ -34,8 +35,18 @@ const char* find_wrong_address(const PageHeader& page) {
 
 }  // namespace
 
+bool are_policies_whole(const PageHeader& page) {
+  uint32_t policies = load_relaxed(page.policies), number = policies >> kRegionShift;
+  if (number >= kMaxRegions || load_relaxed(page.start_limit) != 0) return false;
+  const Region& region = region_table.regions[number];
+  bool is_known =
+      policies % (1u << kRegionShift) >= kHardened && policies % (1u << kRegionShift) <= (kHardened | kAllPolicies);
+  return is_known && region.slack_table != nullptr && region.holds_header(&page);
+}
+
 const char* find_damage(const PageHeader& page) {
   if (page.size_class >= kClassCount) return "size_class < class count";
+  if (is_hardened(page) && !are_policies_whole(page)) return "policies == its arena's, and its region's number";
   const char* wrong = find_wrong_fact(page, page.size_class);
   return wrong != nullptr ? wrong : find_wrong_address(page);
 }

@@ -11,6 +11,9 @@ namespace pagerun {
 /// The first of a settled bucket page's equations that does not hold, as verify() names it; null when all do.
 const char* find_damage(const PageHeader& page);
 
+/// True when a page's policies can be what they say, so that its slack entries can be looked at.
+bool are_policies_whole(const PageHeader& page);
+
 /// Prints `pagerun: damaged page header: <invariant> at <header> of the page at <address>` and aborts.
 [[noreturn]] void header_damaged(const PageHeader* page, const char* invariant);
 

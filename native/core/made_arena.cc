@@ -6,6 +6,7 @@
 #include "../base/check.h"
 #include "../os/memory.h"
 #include "allocator.h"
+#include "hardened.h"
 #include "mapping_table.h"
 #include "region.h"
 #include "run_list.h"
@@ -77,10 +78,14 @@ bool has_room(MadeArena* arena, uint64_t bytes, uint64_t credit_bytes) {
   return fits(arena, bytes, credit_bytes);
 }
 
-void* take_small(MadeArena* arena, uint32_t size_class, Refusal* refusal) {
-  Bucket* bucket = bucket_at(arena, size_class);
+void* take_plain(MadeArena* arena, Bucket* bucket) {
   void* ptr = bucket_take_here(bucket);
-  if (ptr == nullptr) ptr = bucket_take_slow(arena, bucket);
+  return ptr != nullptr ? ptr : bucket_take_slow(arena, bucket);
+}
+
+void* take_small(MadeArena* arena, uint32_t size_class, size_t bytes, Refusal* refusal) {
+  Bucket* bucket = bucket_at(arena, size_class);
+  void* ptr = arena->policies == 0 ? take_plain(arena, bucket) : hardened_take(arena, bucket, bytes);
   if (ptr == nullptr) {
     *refusal = Refusal::kMemory;
   } else {
@@ -93,9 +98,11 @@ void* take_small(MadeArena* arena, uint32_t size_class, Refusal* refusal) {
 void* take(MadeArena* arena, size_t bytes, size_t alignment, uint64_t credit_bytes, bool* is_zero, Refusal* refusal) {
   *refusal = Refusal::kLimit;
   *is_zero = false;
-  if (bytes <= kMaxBlockBytes && alignment <= kMaxBlockBytes) {
-    uint32_t size_class = class_of(bytes, alignment);
-    return has_room(arena, class_bytes(size_class), credit_bytes) ? take_small(arena, size_class, refusal) : nullptr;
+  size_t slack = least_slack(arena->policies);
+  if (bytes <= kMaxBlockBytes - slack && alignment <= kMaxBlockBytes) {
+    uint32_t size_class = class_of(bytes + slack, alignment);
+    bool is_granted = has_room(arena, class_bytes(size_class), credit_bytes);
+    return is_granted ? take_small(arena, size_class, bytes, refusal) : nullptr;
   }
   if (bytes == 0) bytes = 1;
   if (bytes > PTRDIFF_MAX && arena->limit_bytes == kNoLimit) {
@@ -111,9 +118,11 @@ void* take(MadeArena* arena, size_t bytes, size_t alignment, uint64_t credit_byt
 void* resize_large(MadeArena* arena, const Block& block, size_t bytes) {
   size_t rounded_bytes = round_up(bytes, kOsPageBytes);
   if (rounded_bytes > block.usable_bytes && !has_room(arena, rounded_bytes, block.usable_bytes)) return nullptr;
-  if (block.kind == static_cast<uint32_t>(PageKind::kMapping))
-    return bytes > kMaxRunBytes / kShrinkShare ? mapping_table.resize(block.start, bytes, arena) : nullptr;
-  if (bytes <= kMaxBlockBytes || bytes > kMaxRunBytes) return nullptr;
+  if (block.kind == static_cast<uint32_t>(PageKind::kMapping)) {
+    size_t most_moved = arena->policies == 0 ? kMaxRunBytes / kShrinkShare : kMaxBlockBytes;
+    return bytes > most_moved ? mapping_table.resize(block.start, bytes, arena) : nullptr;
+  }
+  if (bytes <= kMaxBlockBytes || bytes > kMaxRunBytes || arena->policies != 0) return nullptr;
   PageHeader* head = region_of(block.start)->header_of(block.start);
   return run_list.resize(head, bytes, arena) == RunList::Resized::kDone ? block.start : nullptr;
 }
@@ -133,6 +142,16 @@ Misuse move(MadeArena* arena, const Block& block, size_t bytes, void** result, R
   return misuse;
 }
 
+// A block of a bucket page, in a hardened arena.
+Misuse resize_checked(MadeArena* arena, const Block& block, size_t bytes, void** result, Refusal* refusal) {
+  Place place;
+  Block same;
+  Misuse misuse = place_of(block.start, &place, &same);
+  if (misuse == Misuse::kNone) misuse = hardened_resize(place, bytes, result);
+  if (misuse != Misuse::kNone || *result != nullptr) return misuse;
+  return move(arena, block, bytes, result, refusal);
+}
+
 Misuse move_mapping(MadeArena* arena, const Block& block, size_t bytes, void** result, Refusal* refusal) {
   if (!mapping_table.pin(block.start)) return Misuse::kDoubleFree;
   Block pinned;
@@ -145,16 +164,18 @@ Misuse move_mapping(MadeArena* arena, const Block& block, size_t bytes, void** r
 }  // namespace
 
 uint64_t made_arena_bytes(const MadeArena* arena) {
-  return load_relaxed(arena->bucket_bytes) + arena->large_bytes.load(std::memory_order_relaxed);
+  uint64_t large_bytes = arena->large_bytes.load(std::memory_order_relaxed);
+  return load_relaxed(arena->bucket_bytes) + large_bytes - quarantine_bytes(arena);
 }
 
-MadeArena* made_arena_make(uint64_t limit_bytes, const char* name, size_t name_bytes) {
+MadeArena* made_arena_make(uint64_t limit_bytes, const char* name, size_t name_bytes, bool is_hardened) {
   Arena* host = thread_arena();
   if (host == nullptr) return nullptr;
   LockGuard guard(arenas_lock);
   MadeArena* arena = record_take();
   if (arena == nullptr) return nullptr;
   arena_identify(arena);
+  arena->policies = is_hardened ? kHardened | kAllPolicies : load_shared(process_policies);
   arena->limit_bytes = limit_bytes;
   size_t length = name_length(name, name_bytes);
   if (length > 0) memcpy(arena->name, name, length);
@@ -184,6 +205,7 @@ Misuse made_arena_resize(MadeArena* arena, void* ptr, size_t bytes, void** resul
   Misuse misuse = locate(ptr, &block);
   if (misuse != Misuse::kNone) return misuse;
   if (block.kind == static_cast<uint32_t>(PageKind::kBucket)) {
+    if (arena->policies != 0) return resize_checked(arena, block, bytes, result, refusal);
     if (!stays_in_block(block.usable_bytes, bytes)) return move(arena, block, bytes, result, refusal);
     *result = ptr;
     return Misuse::kNone;
@@ -207,6 +229,7 @@ void made_arena_reset(MadeArena* arena) {
   {
     LockGuard guard(arena->lock);
     arena->remote_pages.store(nullptr, std::memory_order_relaxed);
+    quarantine_forget(arena);
     arena_clear_buckets(arena);
     store_relaxed(arena->bucket_bytes, uint64_t{0});
     extents_end(arena);

@@ -60,8 +60,9 @@ inline bool is_mine(const MadeArena* arena) { return load_relaxed(arena->thread)
 enum class Refusal : uint32_t { kNone = 0, kLimit = 1, kMemory = 2 };
 
 /// A new arena of the calling thread; null when memory is exhausted, or the thread has ended. `name` is cut to
-/// kArenaNameBytes - 1 bytes, at the end of a character of UTF-8. A lock.
-MadeArena* made_arena_make(uint64_t limit_bytes, const char* name, size_t name_bytes);
+/// kArenaNameBytes - 1 bytes, at the end of a character of UTF-8. With `is_hardened` its blocks are under all policies
+/// (harden/policy.h), else under the process's own. A lock.
+MadeArena* made_arena_make(uint64_t limit_bytes, const char* name, size_t name_bytes, bool is_hardened = false);
 
 /// Bytes of its live blocks, as locate() tells their size. Frees by other threads count until the arena needs room.
 uint64_t made_arena_bytes(const MadeArena* arena);

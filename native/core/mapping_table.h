@@ -1,4 +1,5 @@
 // Blocks with a mapping of their own: the largest ones, grown by mremap.
+// Under the hardened profile all blocks beyond the buckets': fenced, with a canary up to the end of their last OS page.
 // Owns these mappings. A block that JavaScript still views is pinned: freed, it stays readable until the last pin goes.
 // Thread rule: every call takes the lock itself. Off every hot path: one entry is at least kMinMappingBytes.
 #pragma once
@@ -9,6 +10,7 @@
 #include "../base/lock.h"
 #include "../harden/misuse.h"
 #include "address_table.h"
+#include "fenced_memory.h"
 
 namespace pagerun {
 
@@ -16,10 +18,12 @@ struct Arena;
 
 struct Mapping {
   char* address;
-  size_t bytes;
+  size_t bytes;         // of whole OS pages
+  size_t usable_bytes;  // the same, or in the hardened profile what was asked for
   uint32_t pins;
-  bool is_freed;  // freed by its user; only pins keep it
-  Arena* owner;   // the made arena that it is a block of, and that its bytes are charged to; else null
+  uint32_t policies;  // harden/policy.h
+  bool is_freed;      // freed by its user; only pins keep it
+  Arena* owner;       // the made arena that it is a block of, and that its bytes are charged to; else null
 };
 
 class MappingTable {
@@ -27,7 +31,7 @@ class MappingTable {
   constexpr MappingTable() = default;
 
   /// Maps `bytes` zero bytes at a multiple of `alignment`, for `owner` if not null; null when refused.
-  void* take(size_t bytes, size_t alignment, Arena* owner = nullptr);
+  void* take(size_t bytes, size_t alignment, Arena* owner = nullptr, uint32_t policies = 0);
 
   /// Gives the block that starts at `ptr` back (or leaves it to its pins).
   Misuse put(void* ptr);
@@ -55,10 +59,13 @@ class MappingTable {
   size_t total_bytes() const { return total_bytes_; }
 
  private:
-  static constexpr size_t kRememberedReleases = 64;
+  static constexpr size_t kRememberedReleases = 1024;
 
   void drop(Mapping* entry);
   void forget(Mapping* entry);
+  void give_back(const Mapping& gone);
+  char* map(size_t bytes, size_t alignment, uint32_t policies);
+  char* move(const Mapping& mapping, size_t bytes);
   void free_entry(Mapping* entry);
   void remember(const void* start);
   bool was_released(const void* ptr) const;
@@ -69,6 +76,7 @@ class MappingTable {
   const void* released_[kRememberedReleases] = {};  // starts of the last mappings released: a second free is told from
                                                     // a foreign one
   size_t released_next_ = 0;
+  KeptRanges kept_;
 };
 
 extern MappingTable mapping_table;

@@ -79,6 +79,8 @@ struct alignas(kCacheLineBytes) PageHeader {
   PageHeader* remote_next;                                        // link of the owner's list of pages to drain
   std::atomic<uint64_t> inline_remote_bits[kInlineWords];
   uint32_t held_blocks;  // kBucket: blocks that block_hold.h knows
+  uint32_t policies;     // kBucket: what the hardened profile does with its blocks (harden/policy.h), and from bit
+                         // kRegionShift on the number of its region; 0 in the fast profile
   Arena* owner_again;    // == owner but while it changes: what is followed must stand twice
 };
 
@@ -92,6 +94,7 @@ bool is_header(const PageHeader* page);
 
 using PageList = List<PageHeader, is_header>;
 
+constexpr uint32_t kRegionShift = 16;        // of PageHeader::policies
 constexpr uint32_t kRunBlock = 1;            // block_bytes of a run in use: not 0, and never looked at otherwise
 constexpr uint32_t kNeverNotify = 1u << 31;  // no block count reaches it
 
@@ -185,6 +188,15 @@ inline void page_close_fast_path(PageHeader* page) {
 inline void set_notify(PageHeader& page, uint32_t notify_at) {
   store_relaxed(page.countdown, used_of(page) - notify_at);
   page.notify_at = notify_at;
+}
+
+/// True when the page's blocks are under the hardened profile. Its fast path is never open: start_limit stays 0.
+inline bool is_hardened(const PageHeader& page) { return load_relaxed(page.policies) != 0; }
+
+/// True when a free of a block of the page is not the bits' alone: blocks are held, or under the hardened profile.
+inline bool is_special(const PageHeader& page) {
+  static_assert(offsetof(PageHeader, policies) == offsetof(PageHeader, held_blocks) + sizeof(uint32_t));
+  return (load_relaxed(page.held_blocks) | load_relaxed(page.policies)) != 0;
 }
 
 inline bool is_full(const PageHeader& page) { return used_of(page) == page.capacity; }

@@ -1,9 +1,11 @@
 #include "place.h"
 
 #include "block_hold.h"
+#include "hardened.h"
 #include "header_check.h"
 #include "mapping_table.h"
 #include "region.h"
+#include "unreadable_blocks.h"
 
 namespace pagerun {
 
@@ -52,17 +54,23 @@ Misuse locate_in_bucket_page(const char* ptr, PageHeader* page, Place* place, Bl
   uint32_t block_bytes = static_cast<uint32_t>(class_bytes(page->size_class)), index = offset / block_bytes;
   if (index >= page->capacity) return Misuse::kInteriorPointer;  // the unused tail
   if (is_free_block(page, index)) return Misuse::kDoubleFree;
+  size_t usable_bytes = is_hardened(*page) ? asked_bytes(*page, index) : block_bytes;
+  if (usable_bytes == kAnyBytes) return Misuse::kDoubleFree;
   char* start = page->start + size_t{index} * block_bytes;
   if (load_relaxed(page->held_blocks) != 0 && block_is_only_held(start)) return Misuse::kDoubleFree;
   place->page = page;
   place->index = index;
-  *block = {start, block_bytes, page->size_class, static_cast<uint32_t>(PageKind::kBucket)};
+  *block = {start, usable_bytes, page->size_class, static_cast<uint32_t>(PageKind::kBucket)};
   return index * block_bytes == offset ? Misuse::kNone : Misuse::kInteriorPointer;
 }
 
 // Where there is a mapping of its own at the address, or was, or nothing of this heap.
 Known known_elsewhere(const void* ptr) {
   Block block;
+  if (unreadable_blocks.holds(ptr)) {
+    bool is_live = unreadable_blocks.find(ptr, &block) == Misuse::kNone;
+    return {is_live ? LastState::kLive : LastState::kFree, block.start, 0, 0, 0, "a block of 0 bytes"};
+  }
   Misuse misuse = mapping_table.find(ptr, &block);
   if (block.start != nullptr) {
     uint64_t arena = arena_id_of(mapping_table.owner_of(ptr));
@@ -82,9 +90,10 @@ Known known_in_bucket_page(const char* ptr, const PageHeader* page) {
   }
   known.start = page->start + index * known.bytes;
   bool is_remote = (page->remote_bits[word_of(index)].load(std::memory_order_relaxed) & mask_of(index)) != 0;
-  known.state = bitmap_test(page->free_bits, index) ? LastState::kFree
-                : is_remote                         ? LastState::kFreedElsewhere
-                                                    : LastState::kLive;
+  bool is_free = is_hardened(*page) && asked_bytes(*page, index) == kAnyBytes && !is_remote;
+  known.state = is_free || bitmap_test(page->free_bits, index) ? LastState::kFree
+                : is_remote                                    ? LastState::kFreedElsewhere
+                                                               : LastState::kLive;
   bool is_watched = known.state == LastState::kLive && load_relaxed(page->held_blocks) != 0;
   if (is_watched && block_is_only_held(known.start)) known.state = LastState::kHeld;
   return known;
@@ -107,7 +116,8 @@ Misuse place_of(const void* ptr, Place* place, Block* block) {
   *place = {};
   *block = {};
   Region* region = region_of(ptr);
-  if (region == nullptr) return mapping_table.find(ptr, block);
+  if (region == nullptr)
+    return unreadable_blocks.holds(ptr) ? unreadable_blocks.find(ptr, block) : mapping_table.find(ptr, block);
   PageHeader* header = region->header_of(ptr);
   PageHeader* head = head_of(*region, header);
   if (head == nullptr)

@@ -24,6 +24,17 @@ Misuse place_of(const void* ptr, Place* place, Block* block);
 /// What the heap knows of the address, whatever it is. As place_of().
 Known known_of(const void* ptr);
 
+/// The block that starts at `ptr` in a bucket page of the primary region: what nearly every free finds. False in every
+/// other case, where the page's bits say that the block is free, and where the header cannot be believed.
+bool find_start(const void* ptr, Place* place);
+
+/// Frees the live block at `ptr`, which place_of() has found at `place`.
+Misuse deallocate_found(Place place, void* ptr);
+
+/// Frees a block of a bucket page that is in use, whoever owns the page; nothing of it is held. `mine`: the calling
+/// thread's arena.
+Misuse free_unheld(Arena* mine, Place place, const void* ptr);
+
 inline bool is_free_block(const PageHeader* page, uint32_t index) {
   if (bitmap_test(page->free_bits, index)) return true;
   return (page->remote_bits[word_of(index)].load(std::memory_order_relaxed) & mask_of(index)) != 0;

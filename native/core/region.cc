@@ -22,6 +22,7 @@ constexpr size_t kLimitedShare = 16;  // under a limit on address space a region
 
 constexpr size_t header_bytes(size_t bytes) { return bytes / kPageBytes * sizeof(PageHeader); }
 constexpr size_t bitmap_bytes(size_t bytes) { return bytes / kPageBytes * kBitmapStride; }
+constexpr size_t slack_bytes(size_t bytes) { return bytes / kPageBytes * kSlackStride; }
 
 // Address space for one region at a multiple of the window. Small regions are placed by hint, so that a process with a
 // limit on its address space need not have a whole window to spare.
@@ -110,11 +111,26 @@ bool Region::commit_to(size_t bytes) {
   bool all = os::commit(base + from, more) &&
              os::commit(reinterpret_cast<char*>(headers) + header_bytes(from), header_bytes(more)) &&
              os::commit(free_bitmaps + bitmap_bytes(from), bitmap_bytes(more)) &&
-             os::commit(remote_bitmaps + bitmap_bytes(from), bitmap_bytes(more));
+             os::commit(remote_bitmaps + bitmap_bytes(from), bitmap_bytes(more)) &&
+             (slack_table == nullptr || os::commit(slack_table + slack_bytes(from), slack_bytes(more)));
   if (!all) return false;
   committed_bytes.store(bytes, std::memory_order_release);
   if (this == &region_table.regions[0]) primary_publish(*this);
   return true;  // a part that was committed before the refusal is committed again next time
+}
+
+bool Region::keep_slack() {
+  if (slack_table != nullptr) return true;
+  size_t bytes = slack_bytes(reserved_bytes) + 2 * kTableGuardBytes;
+  auto* table = static_cast<char*>(os::reserve(bytes));
+  if (table == nullptr) return false;
+  if (!os::commit(table + kTableGuardBytes, slack_bytes(committed_bytes.load(std::memory_order_relaxed)))) {
+    os::release(table, bytes);
+    return false;
+  }
+  slack_table = table + kTableGuardBytes;
+  table_bytes += bytes;
+  return true;
 }
 
 PageHeader* Region::extend(size_t pages) {
@@ -134,7 +150,7 @@ PageHeader* Region::extend(size_t pages) {
 
 size_t Region::metadata_bytes() const {
   size_t committed = committed_bytes.load(std::memory_order_relaxed);
-  return header_bytes(committed) + 2 * bitmap_bytes(committed);
+  return header_bytes(committed) + 2 * bitmap_bytes(committed) + (slack_table == nullptr ? 0 : slack_bytes(committed));
 }
 
 Region* region_of(const void* ptr) {

@@ -5,6 +5,7 @@
 //   header table    guard | header 0 | header 1 | ...                                            | guard
 //   free bitmaps    guard | words of page 0 | words of page 1 | ...                              | guard
 //   remote bitmaps  guard | words of page 0 | ...                                                | guard
+//   slack table     guard | entries of page 0 | ...    only once there is a hardened page here   | guard
 //
 // Everything is committed in stretches of 4 MiB of pages with the tables' parts that belong to them. A stretch stays
 // readable and writable for good, so views over it never fault.
@@ -25,19 +26,21 @@ constexpr size_t kWindowBytes = 4ull << 30;  // alignment of regions: the low 32
                                              // window
 constexpr size_t kBitmapStride = (kBitmapWords + 8) * sizeof(uint64_t);  // an odd number of cache lines: first words
                                                                          // must not share cache sets
+constexpr size_t kSlackStride = kMaxBlocks * sizeof(uint16_t) + kCacheLineBytes;
 constexpr size_t kLargestRegionBytes = 256ull << 30;
 constexpr size_t kSmallestRegionBytes = kStretchBytes;
 constexpr uint32_t kMaxRegions = 64;
 constexpr size_t kTableGuardBytes = 64 << 10;
 
 static_assert(kStretchPages * sizeof(PageHeader) % kOsPageBytes == 0 &&
-              kStretchPages * kBitmapStride % kOsPageBytes == 0);
+              kStretchPages * kBitmapStride % kOsPageBytes == 0 && kStretchPages * kSlackStride % kOsPageBytes == 0);
 
 struct Region {
   char* base = nullptr;  // address of page 0
   PageHeader* headers = nullptr;
   char* free_bitmaps = nullptr;
   char* remote_bitmaps = nullptr;
+  char* slack_table = nullptr;
   std::atomic<size_t> committed_bytes{0};  // release: pairs with region_of() and the fast path of free
   size_t reserved_bytes = 0;
   size_t used_pages = 0;   // high-water mark: pages from here on were never handed to the run list
@@ -58,6 +61,9 @@ struct Region {
     return reinterpret_cast<std::atomic<uint64_t>*>(remote_bitmaps +
                                                     static_cast<size_t>(page - headers) * kBitmapStride);
   }
+  uint16_t* slack_of(const PageHeader* page) const {
+    return reinterpret_cast<uint16_t*>(slack_table + static_cast<size_t>(page - headers) * kSlackStride);
+  }
   /// False when the page was never in use: a pointer into it cannot have come from here.
   bool was_used(const PageHeader* page) const {
     return static_cast<size_t>(page - headers) < load_relaxed(used_pages) && page != headers;
@@ -72,6 +78,9 @@ struct Region {
   /// Moves the high-water mark up by `pages`, committing what is not yet. Null when the region is full or commit is
   /// refused (nothing has changed then); else the first header. The pages are zero.
   PageHeader* extend(size_t pages);
+
+  /// Sees to it that there is a slack table; false when that is refused.
+  bool keep_slack();
 
   size_t pages_left() const { return reserved_bytes / kPageBytes - used_pages; }
 

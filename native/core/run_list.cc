@@ -1,13 +1,18 @@
 #include "run_list.h"
 
+#include <cstring>
+
 #include "../base/check.h"
+#include "../harden/policy.h"
 #include "../os/memory.h"
+#include "../os/os_pages.h"
 #include "arena.h"
 #include "header_check.h"
 
 namespace pagerun {
 
 RunList run_list;
+constinit Arena hardened_runs;
 
 namespace {
 
@@ -60,10 +65,20 @@ void check_run(const PageHeader* head) {
     header_damaged(head, "run_pages == run_bytes in pages");
 }
 
+// Pages of a run that are given up, where free memory shall be zero. It is seldom that there are any: under the lock.
+[[gnu::noinline, gnu::cold]] void clear_owned(const PageHeader* run, uint32_t from_page) {
+  const Arena* owner = owner_of(*run);
+  if (owner == nullptr || !(owner->policies & kZero)) return;
+  char* start = run->start + from_page * kPageBytes;
+  size_t bytes = (run->run_pages - from_page) * kPageBytes;
+  if (!os::purge(start, bytes)) memset(start, 0, bytes);
+}
+
 // A run leaves the made arena that it is a block of, if any.
 void leave_owner(PageHeader* run) {
   Arena* owner = checked_owner_of(run);
   if (owner == nullptr) return;
+  clear_owned(run, 0);
   owner->runs.remove(run);
   owner->large_bytes.fetch_sub(run->run_bytes, std::memory_order_relaxed);
   set_owner(run, nullptr);
@@ -144,7 +159,7 @@ PageHeader* RunList::find(const Bins& bins, uint32_t pages) const {
 
 // From the part of a region that was never used. Where there is room a refusal means that memory is exhausted, not
 // address space: no further region is added then.
-PageHeader* RunList::take_fresh(uint32_t pages) {
+PageHeader* RunList::extend(uint32_t pages) {
   uint32_t count = region_table.count.load(std::memory_order_relaxed);
   for (uint32_t i = 0; i < count; i++) {
     Region& region = region_table.regions[i];
@@ -152,6 +167,26 @@ PageHeader* RunList::take_fresh(uint32_t pages) {
   }
   Region* added = region_add(pages);
   return added == nullptr ? nullptr : added->extend(pages);
+}
+
+// A guard that the system refuses is dropped: the page is used for nothing all the same.
+PageHeader* RunList::take_fenced(uint32_t pages) {
+  size_t left = 0;
+  for (uint32_t i = 0; i < region_table.count.load(std::memory_order_relaxed) && left <= pages; i++)
+    left = region_table.regions[i].pages_left();
+  size_t most = left <= pages || left > kFencedPages ? kFencedPages : left - 1;
+  auto group = static_cast<uint32_t>(pages > most ? pages : most);
+  PageHeader* first = extend(group + 1);
+  if (first == nullptr) return extend(pages);
+  PageHeader* guard = first + group;
+  mark_run(guard, 1, false);
+  os::protect(guard->start, kPageBytes, os::Protection::kNone);
+  if (group > pages) insert(first + pages, group - pages, false);
+  return first;
+}
+
+PageHeader* RunList::take_fresh(uint32_t pages) {
+  return load_shared(process_policies) & kGuards ? take_fenced(pages) : extend(pages);
 }
 
 // The first `pages` pages of a free run; the rest is a free run again.
@@ -309,6 +344,16 @@ void RunList::put_owned(Arena* owner) {
   }
 }
 
+Arena* RunList::hardened_owner() {
+  hardened_runs.policies = load_shared(process_policies);
+  return &hardened_runs;
+}
+
+bool RunList::keep_slack(const PageHeader* page) {
+  LockGuard guard(lock_);
+  return region_of_header(page).keep_slack();
+}
+
 bool RunList::pin(PageHeader* head) {
   LockGuard guard(lock_);
   if (kind_of(head) != PageKind::kRun || !is_settled(*head)) return false;
@@ -349,6 +394,7 @@ bool RunList::grow_locked(PageHeader* head, uint32_t pages) {
 
 void RunList::shrink_locked(PageHeader* head, uint32_t pages) {
   uint32_t rest = head->run_pages - pages;
+  if (owner_of(*head) != nullptr) clear_owned(head, pages);
   store_relaxed(head->run_pages, pages);
   put_locked(head + pages, rest, true);
 }

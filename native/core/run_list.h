@@ -7,7 +7,9 @@
 // Invariants: no two free runs are neighbours; the sum of all runs is the used part of all regions.
 // A run in use may be owned by a made arena: it is on the arena's list then, and its bytes are charged to the arena.
 // One over which JavaScript has ArrayBuffers is pinned: freed, it is nobody's and no block, and goes back with its last
-// pin. Thread rule: every call takes the lock itself.
+// pin. In a hardened process with guards, what comes fresh from a region is fenced: kFencedPages pages, or one longer
+// run, and behind them a page without access, a run that never goes back.
+// Thread rule: every call takes the lock itself.
 #pragma once
 
 #include <cstddef>
@@ -57,6 +59,13 @@ class RunList {
   /// refused.
   bool put(PageHeader* head, PageKind kind);
 
+  /// Sees to it that the page's region has a slack table (hardened.h); false when that is refused.
+  bool keep_slack(const PageHeader* page);
+
+  /// The owner of runs that serve in the hardened profile where no mapping is to be had: what is given up of them is
+  /// cleared.
+  Arena* hardened_owner();
+
   enum class Resized { kDone, kNoRoom, kNotARun };
 
   /// Makes a run in use as long as `bytes` need, in place. kNoRoom when what lies behind it is in use, kNotARun when
@@ -73,6 +82,8 @@ class RunList {
 
   Lock& lock() { return lock_; }
   size_t dirty_pages() const { return dirty_pages_; }  // under the lock
+
+  static constexpr uint32_t kFencedPages = 64;
 
   static constexpr uint32_t kExactBins = 64;  // bin n: runs of n pages; above, kStepsPerDoubling bins a doubling
   static constexpr uint32_t kBinsPerDoubling = 4;
@@ -98,7 +109,9 @@ class RunList {
   void insert(PageHeader* first, uint32_t pages, bool dirty);
   void remove(PageHeader* first);
   PageHeader* find(const Bins& bins, uint32_t pages) const;
+  PageHeader* extend(uint32_t pages);
   PageHeader* take_fresh(uint32_t pages);
+  PageHeader* take_fenced(uint32_t pages);
   PageHeader* take_largest_dirty();
   size_t dirty_limit();
 

@@ -2,11 +2,13 @@
 
 #include <pthread.h>
 
+#include "../harden/policy.h"
 #include "block_hold.h"
 #include "made_arena.h"
 #include "mapping_table.h"
 #include "range_table.h"
 #include "run_list.h"
+#include "unreadable_blocks.h"
 
 namespace pagerun {
 
@@ -43,9 +45,11 @@ void locks_take() {
   mapping_table.lock().take();
   range_table.lock().take();
   holds_lock().take();
+  unreadable_blocks.lock().take();
 }
 
 void locks_give() {
+  unreadable_blocks.lock().give();
   holds_lock().give();
   range_table.lock().give();
   mapping_table.lock().give();
@@ -56,8 +60,8 @@ void locks_give() {
 
 // The child has one thread: nobody sleeps on a lock, and the other threads' arenas stay as they were caught.
 void fork_in_child() {
-  for (Lock* lock :
-       {&holds_lock(), &range_table.lock(), &mapping_table.lock(), &run_list.lock(), &late_lock, &hooks_lock})
+  for (Lock* lock : {&unreadable_blocks.lock(), &holds_lock(), &range_table.lock(), &mapping_table.lock(),
+                     &run_list.lock(), &late_lock, &hooks_lock})
     lock->reset();
   arenas_orphan(arena_now(), late_arena);
   made_arenas_fork(arena_now());
@@ -121,10 +125,12 @@ size_t direct_end = 0;
 [[gnu::noinline, gnu::cold]] Arena** arena_place_far() { return &current_arena; }
 
 bool arena_place_find() {
+  policies_choose();
   int64_t distance = distance_of_arena();
   if (distance == 0) return false;
   store_relaxed(arena_distance, static_cast<size_t>(distance));
-  __atomic_store_n(&direct_end, kMaxDirectBytes + 1, __ATOMIC_RELEASE);  // behind the distance
+  // release: behind the distance
+  if (process_policies == 0) __atomic_store_n(&direct_end, kMaxDirectBytes + 1, __ATOMIC_RELEASE);
   return true;
 }
 
@@ -138,7 +144,7 @@ Arena* arena_open() {
   static std::atomic<uint32_t> numbers{0};
   hooks_set_up();
   Arena* arena = arena_adopt();
-  if (arena != nullptr && arena->script_number == 0) arena->script_number = ++numbers;
+  if (arena != nullptr && arena->script_number == 0 && arena->policies == 0) arena->script_number = ++numbers;
   return arena;
 }
 

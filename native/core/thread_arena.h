@@ -26,11 +26,11 @@ extern __thread Arena* current_arena;
 
 /// Distance of current_arena from the thread pointer, and the end of the sizes that malloc's fast path serves. Both are
 /// 0 until arena_place_find() has run, which it has when the library is loaded, and remain 0 where there is no
-/// distance.
+/// distance; the end does in the hardened profile as well, where no call is the fast path's.
 extern size_t arena_distance [[gnu::visibility("hidden")]];
 extern size_t direct_end [[gnu::visibility("hidden")]];
 
-/// Finds the distance; true when there is one. Any number of times.
+/// Chooses the profile, and finds the distance; true when there is one. Any number of times.
 bool arena_place_find();
 
 /// The place of current_arena when there is a distance; some readable word while there is none.
@@ -47,7 +47,7 @@ inline Arena** arena_place_near() { return &current_arena; }
 Arena** arena_place_far();
 
 /// The same, always; does not allocate where there is a distance.
-inline Arena** arena_place() { return load_shared(direct_end) != 0 ? arena_place_near() : arena_place_far(); }
+inline Arena** arena_place() { return load_shared(arena_distance) != 0 ? arena_place_near() : arena_place_far(); }
 
 inline Arena* arena_now() { return *arena_place(); }
 

@@ -71,6 +71,10 @@ const char* misuse_name(Misuse misuse) {
       return "foreign pointer";
     case Misuse::kWrongSize:
       return "wrong size";
+    case Misuse::kOverflow:
+      return "write past the end";
+    case Misuse::kWriteAfterFree:
+      return "write after free";
   }
   return "unknown misuse";
 }

@@ -15,6 +15,8 @@ enum class Misuse : uint32_t {
   kInteriorPointer = 2,  // inside a live block, or between blocks of a page, but not the first byte of one
   kForeignPointer = 3,   // memory that this allocator never handed out
   kWrongSize = 4,        // a sized free whose size or alignment the block cannot have been asked for with
+  kOverflow = 5,         // hardened profile: a live block behind whose end somebody has written
+  kWriteAfterFree = 6,   // hardened profile: a block that was written to while it was free
 };
 
 /// What a pointer points into, filled as far as it is known.

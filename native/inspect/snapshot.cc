@@ -2,6 +2,8 @@
 
 #include <cstring>
 
+#include "../core/hardened.h"
+#include "../core/header_check.h"
 #include "../core/made_arena.h"
 #include "../core/mapping_table.h"
 #include "../core/range_table.h"
@@ -28,6 +30,17 @@ void walk_regions(Visit visit) {
   }
 }
 
+// Blocks of a hardened page that are freed, whatever their bits say; not those that a remote bit counts.
+uint32_t quarantined_count(const PageHeader& page) {
+  if (!is_hardened(page) || !are_policies_whole(page)) return 0;
+  uint32_t count = 0;
+  for (uint32_t i = 0; i < page.capacity; i++) {
+    uint64_t remote = page.remote_bits[word_of(i)].load(std::memory_order_relaxed) & mask_of(i);
+    count += asked_bytes(page, i) == kAnyBytes && !bitmap_test(page.free_bits, i) && remote == 0;
+  }
+  return count;
+}
+
 uint32_t remote_count(const PageHeader& page) {
   uint32_t count = 0;
   for (uint32_t w = 0; w < words_of(page.capacity); w++)
@@ -49,7 +62,7 @@ PageRecord bucket_record(const PageHeader& page) {
   record.block_bytes = load_relaxed(page.block_bytes);
   record.pages = load_relaxed(page.run_pages);
   record.capacity = page.capacity;
-  record.remote = remote_count(page);
+  record.remote = remote_count(page) + quarantined_count(page);
   return record;
 }
 

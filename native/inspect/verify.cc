@@ -1,11 +1,13 @@
 #include "verify.h"
 
 #include "../core/block_hold.h"
+#include "../core/hardened.h"
 #include "../core/header_check.h"
 #include "../core/made_arena.h"
 #include "../core/mapping_table.h"
 #include "../core/range_table.h"
 #include "../core/thread_arena.h"
+#include "../core/unreadable_blocks.h"
 #include "walk.h"
 
 namespace pagerun {
@@ -68,6 +70,20 @@ void check_follow(Finding& finding, const PageHeader* head) {
   }
 }
 
+// An entry says that a block is free wherever a bit does, and live blocks have the slack that their policies ask for.
+void check_slack(Finding& finding, const PageHeader& page) {
+  finding.expect(load_relaxed(page.start_limit) == 0, "a hardened page has no fast path", &page);
+  const uint16_t* entries = slack_of(page);
+  for (uint32_t i = 0; i < page.capacity; i++) {
+    uint16_t slack = load_relaxed(entries[i]);
+    bool is_live = slack != kFreeEntry;
+    finding.expect(!is_live || !bitmap_test(page.free_bits, i), "a block that is free has the entry of a free one",
+                   &page);
+    bool is_plausible = slack >= least_slack(page.policies) && slack <= page.block_bytes;
+    finding.expect(!is_live || is_plausible, "least slack <= slack <= block_bytes", &page);
+  }
+}
+
 void check_bucket_page(Finding& finding, const PageHeader& page) {
   if (!check_bucket_facts(finding, page)) return;
   check_follow(finding, &page);
@@ -76,6 +92,7 @@ void check_bucket_page(Finding& finding, const PageHeader& page) {
   if (!finding.expect(arena_is_known(owner), "owner is an arena", &page)) return;
   if (stands_still(owner)) finding.expect(owner == load_relaxed(page.owner_again), "owner == owner_again", &page);
   if (!stands_still(owner)) return;
+  if (is_hardened(page)) check_slack(finding, page);
   uint32_t script_owner = load_relaxed(page.script_owner);  // 0 from another thread's free on
   finding.expect(script_owner == 0 || script_owner == owner->script_number,
                  "script_owner == script_number of the owner", &page);
@@ -85,7 +102,8 @@ void check_bucket_page(Finding& finding, const PageHeader& page) {
 void check_run(Finding& finding, const Region& region, const PageHeader& page) {
   uint64_t run_bytes = load_relaxed(page.run_bytes);
   const Arena* owner = owner_of(page);
-  finding.expect(owner == nullptr || (arena_is_known(owner) && is_made(owner)), "a run's owner is a made arena", &page);
+  bool is_owner = owner == nullptr || owner == run_list.hardened_owner() || (arena_is_known(owner) && is_made(owner));
+  finding.expect(is_owner, "a run's owner is a made arena", &page);
   finding.expect(load_relaxed(page.block_bytes) == kRunBlock, "block_bytes of a run is its mark", &page);
   finding.expect(page.start == region.address_of(&page), "start == address of the page", &page);
   finding.expect(run_bytes > 0 && divide_up(run_bytes, kPageBytes) == load_relaxed(page.run_pages) &&
@@ -290,7 +308,7 @@ void check_holds(Finding& finding) {
     if (!finding.expect(is_header(page) && is_live_page(*page, PageKind::kBucket), "a held block is in a bucket page",
                         held.address))
       return;
-    auto index = static_cast<uint32_t>(static_cast<size_t>(held.address - page->start) / held.bytes);
+    auto index = static_cast<uint32_t>(static_cast<size_t>(held.address - page->start) / page->block_bytes);
     finding.expect(!bitmap_test(page->free_bits, index), "a held block is in use", held.address);
     const char* end = page->start + page->run_pages * kPageBytes;
     bool is_last = i + 1 == holds.count() || holds[i + 1].address >= end;
@@ -350,6 +368,8 @@ Verdict verify() {
   check_mappings(finding);
   check_ranges(finding);
   check_holds(finding);
+  finding.expect(unreadable_blocks.count() == unreadable_blocks.popcount(), "count == popcount of unreadable blocks",
+                 &unreadable_blocks);
   return finding.verdict();
 }
 

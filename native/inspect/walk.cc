@@ -4,6 +4,7 @@
 #include "../core/block_hold.h"
 #include "../core/mapping_table.h"
 #include "../core/range_table.h"
+#include "../core/unreadable_blocks.h"
 
 namespace pagerun {
 
@@ -13,9 +14,11 @@ HeapLock::HeapLock() {
   mapping_table.lock().take();
   range_table.lock().take();
   holds_lock().take();
+  unreadable_blocks.lock().take();
 }
 
 HeapLock::~HeapLock() {
+  unreadable_blocks.lock().give();
   holds_lock().give();
   range_table.lock().give();
   mapping_table.lock().give();

@@ -92,6 +92,7 @@ bool watch(const void* ptr, Watch* watch) {
   const PageHeader* page = region->header_of(block.start);
   // The start of a block may lie in a further page of its bucket page.
   if (load_relaxed(page->kind) == PageKind::kFollow) page -= load_relaxed(page->distance);
+  if (is_hardened(*page) && block.kind == static_cast<uint32_t>(PageKind::kBucket)) return false;
   auto page_number = static_cast<size_t>(page - region->headers);
   if (block.kind != static_cast<uint32_t>(PageKind::kBucket)) {
     watch_run(*region, page, page_number, watch);

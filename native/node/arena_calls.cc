@@ -35,7 +35,7 @@ napi_value call_arena_make(napi_env env, napi_callback_info info) {
   MailboxWord* mailbox = environment->mailbox;
   if (napi_get_value_string_utf8(env, argument, name, sizeof(name), &length) != napi_ok) length = 0;
   size_t limit_bytes = bytes_of(mailbox[0]);
-  MadeArena* arena = environment->core->arena_make(limit_bytes, name, length);
+  MadeArena* arena = environment->core->arena_make(limit_bytes, name, length, mailbox[1].number == 1);
   mailbox[0].number = arena == nullptr ? 0 : environment->arenas.add(arena);
   return nullptr;
 }

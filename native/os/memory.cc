@@ -71,6 +71,17 @@ void* remap(void* address, size_t old_bytes, size_t new_bytes, bool may_move) {
   return moved == MAP_FAILED ? nullptr : moved;
 }
 
+bool seal_off(void* address, size_t bytes) {
+  return map_with(address, bytes, PROT_NONE, MAP_NORESERVE | MAP_FIXED) != nullptr;
+}
+
+void* remap_to(void* address, size_t old_bytes, size_t new_bytes, void* target) {
+  ErrnoKeeper keeper;
+  if (should_fail()) return nullptr;
+  void* moved = mremap(address, old_bytes, new_bytes, MREMAP_MAYMOVE | MREMAP_FIXED, target);
+  return moved == MAP_FAILED ? nullptr : moved;
+}
+
 uint64_t random_bits() {
   ErrnoKeeper keeper;
   uint64_t bits = 0;

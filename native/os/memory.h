@@ -29,6 +29,13 @@ void* map(size_t bytes);
 /// Grows or shrinks what map() returned, moving it when `may_move`; null when refused (nothing has changed).
 void* remap(void* address, size_t old_bytes, size_t new_bytes, bool may_move);
 
+/// Takes the content of mapped memory away and leaves the address without access. False when refused (nothing has
+/// changed).
+bool seal_off(void* address, size_t bytes);
+
+/// As remap(), to `target`, reserved memory that is replaced.
+void* remap_to(void* address, size_t old_bytes, size_t new_bytes, void* target);
+
 /// Random bits for address hints and secrets; never fails (falls back to clock and address entropy).
 uint64_t random_bits();
 

@@ -4,8 +4,10 @@
 
 #include "core/allocator.h"
 #include "core/arena.h"
+#include "core/hardened.h"
 #include "core/page.h"
 #include "core/region.h"
+#include "core/thread_arena.h"
 #include "harness.h"
 #include "inspect/snapshot.h"
 #include "inspect/verify.h"
@@ -100,6 +102,7 @@ inline uint64_t live_blocks() {
 
 /// Bucket pages of arenas whose threads have ended: none once all their blocks were freed, whoever freed them and when.
 inline uint64_t pages_left_behind() {
+  quarantine_flush(arena_now());
   const Snapshot* snapshot = snapshot_take();
   if (!EXPECT(snapshot != nullptr)) return 0;
   uint64_t pages = 0;

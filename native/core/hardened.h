@@ -1,0 +1,79 @@
+// The hardened profile in bucket pages: how a block is chosen, handed out, taken back and kept from being used again at
+// once. Owns the slack entries and the quarantines; the pages, their bits and the protocol of remote frees are the
+// arena's, as in the fast profile.
+//
+//   slack entry   of each block: block_bytes less what was asked for, while it is live; else kFreeEntry
+//   quarantine    of an arena: the last blocks that its thread freed. Free for everyone who asks, by their entry, they
+//                 still count as used in their pages, so that no page vanishes under them
+//
+// A block is free for its page (its free bit) only when it has left the quarantine; it is zero from its free to its
+// next use. Thread rule: as in arena.h. A free by another thread than the page's owner changes the entry atomically,
+// so that of two such frees one is refused before either touches the block.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "../harden/policy.h"
+#include "arena.h"
+#include "place.h"
+
+namespace pagerun {
+
+constexpr uint16_t kFreeEntry = UINT16_MAX;
+constexpr uint32_t kQuarantineBlocks = 128;     // of one arena, at most;
+constexpr size_t kQuarantineBytes = 256 << 10;  // and so many bytes, but for the block that came last
+constexpr size_t kAnyBytes = SIZE_MAX;          // of a free that does not say what was asked for
+
+static_assert(kMaxBlockBytes < kFreeEntry);
+
+/// Bytes that a block has beyond those asked for, at least: a write right behind them is always seen.
+constexpr size_t least_slack(uint32_t policies) {
+  static_assert(kCanary == 1);
+  return policies & kCanary;
+}
+
+/// As allocate() and allocate_aligned(), under the process's policies.
+void* hardened_allocate(size_t bytes);
+void* hardened_allocate_aligned(size_t alignment, size_t bytes);
+
+/// A block of `bytes` bytes from the bucket, which has room for them and for the least slack. Null when exhausted.
+void* hardened_take(Arena* arena, Bucket* bucket, size_t bytes);
+
+/// Frees a block of a hardened page. `mine`: the calling thread's arena; `bytes`: what it was asked for, or kAnyBytes.
+Misuse hardened_free(Arena* mine, Place place, void* ptr, size_t bytes);
+
+/// The same for any pointer that free() may be given.
+Misuse hardened_deallocate(void* ptr, size_t bytes);
+
+/// As hardened_free(), of a page of a made arena, by its own thread or under its lock.
+Misuse hardened_free_made(Arena* arena, const Place& place, bool is_mine);
+
+/// As reallocate(), for a live block of a hardened page; kNone and null when there is no room where it is.
+Misuse hardened_resize(const Place& place, size_t bytes, void** result);
+
+/// The entries of a hardened page.
+inline uint16_t* slack_of(const PageHeader& page) {
+  return region_table.regions[page.policies >> kRegionShift].slack_of(&page);
+}
+
+/// Bytes that a live block was asked for, or kAnyBytes when it is free.
+inline size_t asked_bytes(const PageHeader& page, uint32_t index) {
+  uint16_t slack = load_relaxed(slack_of(page)[index]);
+  return slack == kFreeEntry ? kAnyBytes : page.block_bytes - slack;
+}
+
+/// Puts a page that takes up its kind under the arena's policies; false when there is no memory for the entries.
+bool page_harden(Arena* arena, PageHeader* page);
+
+/// A block of the current page, by the page's policies; null when it is full.
+void* bucket_take_chosen(Arena* arena, Bucket* bucket);
+
+/// Everything in the arena's quarantine becomes free; or is forgotten, with the pages that it is in.
+void quarantine_flush(Arena* arena);
+void quarantine_forget(Arena* arena);
+
+/// Bytes of the blocks in it, and how many of them are in a page; for counts.
+uint64_t quarantine_bytes(const Arena* arena);
+
+}  // namespace pagerun
