@@ -55,10 +55,12 @@ export interface ArenaOptions {
    */
   readonly limit?: number | bigint | undefined;
   /**
-   * The checks that are made. "hardened" is refused by this version.
+   * The checks that are made of its blocks. "hardened" adds those of the hardened profile, whatever the process's own is:
+   * a canary behind each block, cleared and delayed reuse, random places, guards round large blocks. In a process whose
+   * profile is hardened all arenas are.
    * @defaultValue "fast"
    */
-  readonly profile?: "fast" | undefined;
+  readonly profile?: "fast" | "hardened" | undefined;
   /**
    * Called before a block is refused for the limit, and before one is given with which more than 80 % of the limit come into use. It
    * may free, `reset` and `destroy`; then the call is tried again, once. It is not called from within itself. What it throws
@@ -110,16 +112,17 @@ function limitFrom(limit: unknown): number {
 
 function checkOptions({ name, profile, onPressure }: ArenaOptions): void {
   if (name !== undefined && typeof name !== "string") throw invalidArgument("name", "a string", name);
-  if (profile !== undefined && profile !== "fast") {
-    throw invalidArgument("profile", '"fast", the only profile that arenas of this version have,', profile);
+  if (profile !== undefined && profile !== "fast" && profile !== "hardened") {
+    throw invalidArgument("profile", '"fast" or "hardened"', profile);
   }
   if (onPressure !== undefined && typeof onPressure !== "function") {
     throw invalidArgument("onPressure", "a function", onPressure);
   }
 }
 
-function newHandle(name: string, limit: number): number {
+function newHandle(name: string, limit: number, profile: "fast" | "hardened" | undefined): number {
   numbers[0] = limit;
+  numbers[1] = profile === "hardened" ? 1 : 0;
   arenaMake(name);
   const handle = numbers[0]!;
   if (handle === 0) throw outOfMemory("Arena", 0);
@@ -208,7 +211,7 @@ export class Arena implements Disposable {
     this.limit = limitFrom(limit);
     this.#onPressure = onPressure;
     this.#highWater = onPressure === undefined ? Number.POSITIVE_INFINITY : this.limit * highWaterShare;
-    this.#account = { handle: newHandle(name, this.limit), life: undefined, toldBytes: 0 };
+    this.#account = { handle: newHandle(name, this.limit, profile), life: undefined, toldBytes: 0 };
     collected.register(this, this.#account, this.#account);
   }
 
@@ -449,7 +452,7 @@ export class Arena implements Disposable {
       case arenaStatus.noArena:
         return arenaDestroyed(call);
       default:
-        return misuseError(call, ptr, status);
+        return misuseError(call, status === misuseNumbers.writeAfterFree ? pointers[0]! : ptr, status);
     }
   }
 

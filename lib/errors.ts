@@ -35,6 +35,18 @@ export interface PagerunFailures {
     readonly call: string;
     readonly ptr: bigint;
   };
+  /** Hardened profile: somebody has written behind the block's last byte. The block is as it was, and is not freed. */
+  ERR_WRITE_PAST_END: {
+    readonly call: string;
+    readonly ptr: bigint;
+  };
+  /** Hardened profile: somebody has written to a block that was free. It is not handed out again. */
+  ERR_WRITE_AFTER_FREE: {
+    /** The function that found it. */
+    readonly call: string;
+    /** The block that was written to. */
+    readonly ptr: bigint;
+  };
   /** The bytes asked for are not all in one live block. Nothing was read or written. */
   ERR_OUT_OF_BOUNDS: {
     readonly call: string;
@@ -215,6 +227,16 @@ export function invalidArgument(argument: string, expected: string, received: un
 export function outOfMemory(call: string, size: number | bigint): PagerunError {
   const message = `Expected memory for ${size} bytes in ${call} but the system has none to give`;
   return error("ERR_OUT_OF_MEMORY", message, { call, size });
+}
+
+export function writePastEnd(call: string, ptr: bigint): PagerunError {
+  const message = `Expected a block that nobody has written behind for ptr in ${call} but received ${describePointer(ptr)}`;
+  return error("ERR_WRITE_PAST_END", message, { call, ptr });
+}
+
+export function writeAfterFree(call: string, ptr: bigint): PagerunError {
+  const message = `Expected that nobody has written to a freed block but ${call} found one at ${describePointer(ptr)}`;
+  return error("ERR_WRITE_AFTER_FREE", message, { call, ptr });
 }
 
 export function doubleFree(call: string, ptr: bigint): PagerunError {

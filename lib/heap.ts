@@ -24,6 +24,11 @@ function post(ptr: bigint, call: string): void {
   checkPointer(ptr, call);
 }
 
+/** Throws where an allocation has found that a freed block was written to: the block is in word 0 of the mailbox. */
+function checkFound(misuse: number | undefined, call: string): void {
+  if (misuse !== undefined) throw misuseError(call, pointers[0]!, misuse);
+}
+
 /** Takes a new block out of the mailbox. Its halves tell a null pointer without making a bigint. */
 function granted(call: string, size: number | bigint): bigint {
   if (halves[0] === 0 && halves[1] === 0) throw outOfMemory(call, size);
@@ -46,7 +51,8 @@ function release(ptr: bigint, call: string): void {
  *
  * @param size - bytes: a non-negative safe integer, or a bigint below 2n ** 64n. 0 gives a block as well.
  * @returns the block's address, a multiple of 16.
- * @throws PagerunError ERR_INVALID_ARGUMENT, ERR_OUT_OF_MEMORY
+ * @throws PagerunError ERR_INVALID_ARGUMENT, ERR_OUT_OF_MEMORY; in the hardened profile ERR_WRITE_AFTER_FREE as well, of
+ * another block that was found to be written to after its free
  * @example
  * ```ts
  * import { free, malloc } from "pagerun";
@@ -62,7 +68,7 @@ export function malloc(size: number | bigint): bigint {
 
 function mallocByCore(size: number | bigint): bigint {
   numbers[0] = sizeFrom(size, "size");
-  callMalloc();
+  checkFound(callMalloc(), "malloc");
   return granted("malloc", size);
 }
 
@@ -108,7 +114,7 @@ function cleared(ptr: bigint, bytes: number): bigint {
 function callocByCore(count: number | bigint, size: number | bigint): bigint {
   numbers[0] = sizeFrom(count, "count");
   numbers[1] = sizeFrom(size, "size");
-  callCalloc();
+  checkFound(callCalloc(), "calloc");
   if (halves[0] === 0 && halves[1] === 0) throw outOfMemory("calloc", BigInt(count) * BigInt(size));
   return granted("calloc", count);
 }
@@ -182,7 +188,7 @@ function reallocByCore(ptr: bigint, size: number | bigint): bigint {
 export function alignedAlloc(alignment: number | bigint, size: number | bigint): bigint {
   numbers[0] = alignmentFrom(alignment);
   numbers[1] = sizeFrom(size, "size");
-  callAlignedAlloc();
+  checkFound(callAlignedAlloc(), "alignedAlloc");
   return granted("alignedAlloc", size);
 }
 

@@ -1,5 +1,12 @@
 // From the core's word for a misuse to the error that is thrown. Owns nothing. Thread rule: none.
-import { doubleFree, foreignPointer, interiorPointer, type PagerunError } from "./errors.js";
+import {
+  doubleFree,
+  foreignPointer,
+  interiorPointer,
+  type PagerunError,
+  writeAfterFree,
+  writePastEnd,
+} from "./errors.js";
 import { binding, mailbox } from "./native/binding.js";
 
 const { locate: callLocate, locateRange: callLocateRange, misuse: misuseNumbers } = binding;
@@ -41,6 +48,8 @@ export function placeOf(ptr: bigint): Place | undefined {
 export function misuseError(call: string, ptr: bigint, misuse: number): PagerunError {
   if (misuse === misuseNumbers.doubleFree) return doubleFree(call, ptr);
   if (misuse === misuseNumbers.foreignPointer) return foreignPointer(call, ptr);
+  if (misuse === misuseNumbers.overflow) return writePastEnd(call, ptr);
+  if (misuse === misuseNumbers.writeAfterFree) return writeAfterFree(call, ptr);
   const place = placeOf(ptr);
   return interiorPointer(call, ptr, place === undefined ? undefined : BigInt(place.start));
 }

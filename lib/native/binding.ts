@@ -128,7 +128,13 @@ export interface Binding {
   /** Undefined where the runtime allows no such buffers, or the addresses are not such as lib/buckets.ts reckons with. */
   readonly tables?: NativeTables;
   readonly mailbox: ArrayBuffer;
-  readonly misuse: { readonly doubleFree: number; readonly interiorPointer: number; readonly foreignPointer: number };
+  readonly misuse: {
+    readonly doubleFree: number;
+    readonly interiorPointer: number;
+    readonly foreignPointer: number;
+    readonly overflow: number;
+    readonly writeAfterFree: number;
+  };
   readonly rangeStatus: Readonly<
     Record<"outOfMemory" | "lockLimit" | "outOfBounds" | "inUse" | "refused", RangeStatusNumber>
   >;
@@ -140,11 +146,11 @@ export interface Binding {
   readonly stretchBytes: number;
 
   /** In: bytes. Out: the block or 0. */
-  malloc(): void;
+  malloc(): MisuseNumber;
   /** In: count, bytes of each. Out: the block or 0. */
-  calloc(): void;
+  calloc(): MisuseNumber;
   /** In: alignment, bytes. Out: the block or 0. */
-  alignedAlloc(): void;
+  alignedAlloc(): MisuseNumber;
   /** In: the block, bytes. Out: the block or 0. */
   realloc(): MisuseNumber;
   /** In: the block. */

@@ -12,6 +12,12 @@ namespace pagerun {
 
 enum class Profile : uint8_t { kFast, kHardened };
 
+#ifdef PAGERUN_DEFAULT_HARDENED
+constexpr Profile kDefaultProfile = Profile::kHardened;
+#else
+constexpr Profile kDefaultProfile = Profile::kFast;
+#endif
+
 /// What follows a misuse from C: the line and abort(), or the line alone and the call refused.
 enum class OnMisuse : uint8_t { kAbort, kReport };
 
@@ -34,7 +40,7 @@ constexpr int64_t kMaxPurgeDelayMs = int64_t{24} * 60 * 60 * 1000;
 constexpr size_t kMaxPathBytes = 4096;  // the zero at its end included
 
 struct Settings {
-  Profile profile = Profile::kFast;               // PAGERUN_PROFILE=fast|hardened
+  Profile profile = kDefaultProfile;              // PAGERUN_PROFILE=fast|hardened
   OnMisuse on_misuse = OnMisuse::kAbort;          // PAGERUN_ON_MISUSE=abort|report
   bool reports_at_exit = false;                   // PAGERUN_REPORT=0|1
   uint32_t harden_policies = kHardenAll;          // PAGERUN_HARDEN=canary,zero,... or -name,...

@@ -12,6 +12,8 @@ namespace {
 Napi::Object misuse_numbers(Napi::Env env) {
   Napi::Object numbers = Napi::Object::New(env);
   numbers.Set("doubleFree", static_cast<double>(Misuse::kDoubleFree));
+  numbers.Set("overflow", static_cast<double>(Misuse::kOverflow));
+  numbers.Set("writeAfterFree", static_cast<double>(Misuse::kWriteAfterFree));
   numbers.Set("interiorPointer", static_cast<double>(Misuse::kInteriorPointer));
   numbers.Set("foreignPointer", static_cast<double>(Misuse::kForeignPointer));
   return numbers;

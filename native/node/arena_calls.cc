@@ -24,7 +24,8 @@ double used_bytes(const Environment* environment, const MadeArena* arena) {
   return static_cast<double>(environment->core->arena_bytes(arena));
 }
 
-// Argument: the name, a string. In: the limit in bytes, or infinity. Out: the handle; 0 when there is no memory.
+// Argument: the name, a string. In: the limit in bytes, or infinity; 1 for the hardened profile. Out: the handle; 0
+// when there is no memory.
 napi_value call_arena_make(napi_env env, napi_callback_info info) {
   napi_value argument = nullptr;
   size_t count = 1, length = 0;
@@ -55,7 +56,12 @@ napi_value call_arena_malloc(napi_env env, napi_callback_info info) {
   mailbox[0] = word_of(ptr);
   mailbox[1].number = used_before;
   mailbox[2].number = used_bytes(environment, arena);
-  return ptr == nullptr ? status_value(env, status_of(refusal)) : nullptr;
+  if (ptr == nullptr) return status_value(env, status_of(refusal));
+  Finding finding;
+  if (!environment->core->finding_take(&finding)) return nullptr;
+  environment->core->deallocate(ptr);
+  mailbox[0] = word_of(finding.block);
+  return misuse_value(env, Misuse::kWriteAfterFree);
 }
 
 // The misuse of a pointer that should be the first byte of a block of the arena (null: there is none), as a status; 0

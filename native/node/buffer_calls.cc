@@ -22,7 +22,7 @@ void unpin_external(napi_env env, void* /*data*/, void* start) { unpin(env, star
 napi_value call_stretch_buffer(napi_env env, napi_callback_info info) {
   void* ptr = pointer_of(environment_of(env, info)->mailbox[0]);
   HeldBlock held;
-  if (!held.hold(ptr, 0) || is_mapping(held.block())) return nullptr;
+  if (!held.hold(ptr, 0) || is_mapping(held.block()) || core()->policies() != 0) return nullptr;
   uint64_t stretch_bytes = core()->stretch_bytes;
   uint64_t start = reinterpret_cast<uint64_t>(ptr) / stretch_bytes * stretch_bytes;
   return buffer_or_null(env, external_buffer(env, reinterpret_cast<void*>(start), stretch_bytes, nullptr, nullptr));

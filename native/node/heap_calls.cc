@@ -6,13 +6,24 @@ namespace pagerun::node {
 
 namespace {
 
-// In: bytes. Out: the block, null when there is no memory.
+// Puts a new block into word 0. Where the hardened profile has found something at this allocation or an earlier one,
+// the block is given back: word 0 is the block that was found then, and the misuse is returned.
+napi_value give_out(napi_env env, Environment* environment, void* ptr) {
+  environment->mailbox[0] = word_of(ptr);
+  Finding finding;
+  if (!environment->core->finding_take(&finding)) [[likely]]
+    return nullptr;
+  environment->core->deallocate(ptr);
+  environment->mailbox[0] = word_of(finding.block);
+  return misuse_value(env, Misuse::kWriteAfterFree);
+}
+
+// In: bytes. Out: the block, null when there is no memory. Returns a finding.
 napi_value call_malloc(napi_env env, napi_callback_info info) {
   Environment* environment = environment_of(env, info);
   MailboxWord* mailbox = environment->mailbox;
   ArenaScope scope(environment);
-  mailbox[0] = word_of(environment->core->allocate(bytes_of(mailbox[0])));
-  return nullptr;
+  return give_out(env, environment, environment->core->allocate(bytes_of(mailbox[0])));
 }
 
 // In: count, bytes of each. Out: the block, null when there is no memory.
@@ -20,8 +31,7 @@ napi_value call_calloc(napi_env env, napi_callback_info info) {
   Environment* environment = environment_of(env, info);
   MailboxWord* mailbox = environment->mailbox;
   ArenaScope scope(environment);
-  mailbox[0] = word_of(environment->core->allocate_zeroed(bytes_of(mailbox[0]), bytes_of(mailbox[1])));
-  return nullptr;
+  return give_out(env, environment, environment->core->allocate_zeroed(bytes_of(mailbox[0]), bytes_of(mailbox[1])));
 }
 
 // In: alignment, bytes. Out: the block, null when there is no memory.
@@ -29,8 +39,7 @@ napi_value call_aligned_alloc(napi_env env, napi_callback_info info) {
   Environment* environment = environment_of(env, info);
   MailboxWord* mailbox = environment->mailbox;
   ArenaScope scope(environment);
-  mailbox[0] = word_of(environment->core->allocate_aligned(bytes_of(mailbox[0]), bytes_of(mailbox[1])));
-  return nullptr;
+  return give_out(env, environment, environment->core->allocate_aligned(bytes_of(mailbox[0]), bytes_of(mailbox[1])));
 }
 
 // In: the block, bytes (not 0). Out: the block in its new size, null when there is no memory.
@@ -78,7 +87,9 @@ napi_value call_locate(napi_env env, napi_callback_info info) {
   if (block.start == nullptr) return misuse_value(env, misuse);
   mailbox[1].number = static_cast<double>(block.usable_bytes);
   mailbox[2].number = number_of(ptr);
-  mailbox[3].number = stretch_of(block, environment->core->stretch_bytes);
+  // A hardened process has guards in its stretches: no buffer is over a whole one.
+  bool is_shared = environment->core->policies() == 0;
+  mailbox[3].number = is_shared ? stretch_of(block, environment->core->stretch_bytes) : 0;
   return misuse_value(env, misuse);
 }
 

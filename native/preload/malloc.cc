@@ -10,6 +10,7 @@
 
 #include "../abi/core_api.h"
 #include "../base/bits.h"
+#include "../core/hardened.h"
 #include "../core/place.h"
 #include "../core/run_list.h"
 #include "../inspect/verify.h"
@@ -37,8 +38,9 @@ void* fail_with(int error) {
 inline void* aligned(size_t alignment, size_t bytes) {
   size_t unit = alignment < kMaxAlignBytes ? kMaxAlignBytes : alignment;
   size_t rounded = round_up(bytes == 0 ? 1 : bytes, unit);
-  if (bytes <= kMaxBlockBytes && rounded <= kMaxBlockBytes) return allocate_fast<ErrnoSlowPath>(rounded);
-  return with_errno(allocate_aligned(alignment, bytes));
+  if (bytes <= kMaxBlockBytes && rounded <= kMaxBlockBytes && load_shared(direct_end) != 0)
+    return rounded <= kMaxDirectBytes ? allocate_fast<ErrnoSlowPath>(rounded) : ErrnoSlowPath::beyond(rounded);
+  return with_finding(with_errno(allocate_aligned(alignment, bytes)), "aligned_alloc");
 }
 
 // glibc before 2.38 has one function for aligned_alloc and memalign; later ones refuse what is no power of two.
@@ -68,7 +70,14 @@ bool can_have_size(const Block& block, size_t bytes, size_t alignment) {
 
 }  // namespace
 
-[[gnu::noinline, gnu::cold]] void* ErrnoSlowPath::beyond(size_t bytes) { return with_errno(allocate_beyond(bytes)); }
+[[gnu::noinline, gnu::cold]] void finding_report(const char* call) {
+  Finding finding;
+  if (finding_take(&finding)) refuse(Misuse::kWriteAfterFree, call, finding.block);
+}
+
+[[gnu::noinline, gnu::cold]] void* ErrnoSlowPath::beyond(size_t bytes) {
+  return with_finding(with_errno(allocate_beyond(bytes)), "malloc");
+}
 
 [[gnu::noinline]] void* ErrnoSlowPath::refill(Arena* arena, Bucket* bucket) {
   void* ptr = bucket_take_found(bucket);
@@ -89,7 +98,7 @@ bool can_have_size(const Block& block, size_t bytes, size_t alignment) {
   }
   void* result = nullptr;
   Misuse misuse = reallocate(ptr, bytes, &result);
-  if (misuse == Misuse::kNone) return with_errno(result);
+  if (misuse == Misuse::kNone) return with_finding(with_errno(result), "realloc");
   refuse(misuse, "realloc", ptr);
   return fail_with(EINVAL);
 }
@@ -98,7 +107,9 @@ bool can_have_size(const Block& block, size_t bytes, size_t alignment) {
   void* ptr = ptr_at(offset);
   if (ptr == nullptr) return;
   Block block;
-  Misuse misuse = locate(ptr, &block);
+  bool is_checked = load_shared(process_policies) != 0;
+  Misuse misuse = is_checked ? hardened_deallocate(ptr, bytes) : locate(ptr, &block);
+  if (is_checked) return misuse == Misuse::kNone ? void() : refuse(misuse, call, ptr);
   if (misuse == Misuse::kNone && !can_have_size(block, bytes, alignment)) misuse = Misuse::kWrongSize;
   if (misuse == Misuse::kNone) misuse = deallocate(ptr);
   if (misuse != Misuse::kNone) refuse(misuse, call, ptr);
@@ -126,7 +137,7 @@ PAGERUN_EXPORT void free(void* ptr) { free_checked(ptr); }
 PAGERUN_EXPORT void* calloc(size_t count, size_t bytes) {
   size_t total = 0;
   if (__builtin_mul_overflow(count, bytes, &total) || total > kMaxBlockBytes) [[unlikely]]
-    return with_errno(allocate_zeroed(count, bytes));
+    return with_finding(with_errno(allocate_zeroed(count, bytes)), "calloc");
   void* ptr = allocate_fast<ErrnoSlowPath>(total);
   return ptr != nullptr ? memset(ptr, 0, total) : nullptr;
 }
@@ -187,7 +198,8 @@ PAGERUN_EXPORT void free_aligned_sized(void* ptr, size_t alignment, size_t bytes
 }
 
 PAGERUN_EXPORT void* pagerun_aligned_alloc(size_t alignment, size_t bytes) {
-  return is_power_of_two(alignment) ? with_errno(allocate_aligned(alignment, bytes)) : fail_with(EINVAL);
+  if (!is_power_of_two(alignment)) return fail_with(EINVAL);
+  return with_finding(with_errno(allocate_aligned(alignment, bytes)), "pagerun_aligned_alloc");
 }
 
 PAGERUN_EXPORT const char* pagerun_verify(const void** address) {

@@ -159,8 +159,9 @@ function usesArena(): bigint {
   using scoped = new Arena();
   return scoped.malloc(16);
 }
-// @ts-expect-error
 new Arena({ profile: "hardened" });
+// @ts-expect-error
+new Arena({ profile: "slow" });
 // @ts-expect-error
 arena.limit = 4;
 

@@ -1,0 +1,281 @@
+// The hardened profile: each policy catches what it is for, and nothing else is changed by it. Every test sets its
+// policies itself, before its process's first allocation.
+#include <sys/mman.h>
+
+#include "core/hardened.h"
+#include "core/made_arena.h"
+#include "core/mapping_table.h"
+#include "core/run_list.h"
+#include "harden/fill.h"
+#include "harden/finding.h"
+#include "heap.h"
+#include "threads.h"
+
+namespace pagerun {
+namespace {
+
+// Before the first allocation of this process, which chooses otherwise.
+void harden(uint32_t policies) {
+  policies_choose();
+  process_policies = kHardened | policies;
+  direct_end = 0;
+}
+
+bool is_found() {
+  Finding finding;
+  return finding_take(&finding);
+}
+
+// How the child ends that touches the byte.
+int signal_at(char* at, bool writes) {
+  return harness::run_in_child([&] {
+           volatile char* byte = at;
+           if (writes) {
+             *byte = 1;
+           } else {
+             [[maybe_unused]] char read = *byte;
+           }
+         })
+      .signal;
+}
+
+const size_t kSizes[] = {1, 7, 16, 24, 31, 32, 100, 1000, 1024, 4096, 5000, 16384, 20000, 32767, 32768, 100000};
+
+TEST("canary: every byte written right behind a block is found by free and by realloc, and the block stays") {
+  harden(kAllPolicies);
+  for (size_t bytes : kSizes) {
+    for (int value : {0x00, int{'A'}, 0xff, 0x55}) {
+      auto* block = static_cast<unsigned char*>(allocate(bytes));
+      memset(block, value, bytes);
+      EXPECT_EQ(usable_bytes(block), bytes);
+      unsigned char before = block[bytes];
+      block[bytes] = static_cast<unsigned char>(value);
+      void* result = nullptr;
+      EXPECT_EQ(deallocate(block), Misuse::kOverflow);
+      EXPECT_EQ(reallocate(block, bytes + 1, &result), Misuse::kOverflow);
+      EXPECT_EQ(result, static_cast<void*>(nullptr));
+      EXPECT_EQ(usable_bytes(block), bytes);
+      block[bytes] = before;
+      EXPECT_EQ(deallocate(block), Misuse::kNone);
+    }
+  }
+  EXPECT_VERIFIED();
+}
+
+TEST("canary: realloc within a block moves it to behind the new size, and shows nothing of the old one") {
+  harden(kAllPolicies);
+  auto* block = static_cast<char*>(allocate(100));
+  memset(block, 1, 100);
+  EXPECT_EQ(resized(block, 90), static_cast<void*>(block));
+  EXPECT_EQ(usable_bytes(block), 90u);
+  EXPECT_EQ(resized(block, 105), static_cast<void*>(block));
+  EXPECT(is_zero(block + 90, 15));
+  block[105] = 'A';
+  EXPECT_EQ(deallocate(block), Misuse::kOverflow);
+}
+
+TEST("zero: a freed block is zero, and a write to it is found at the latest when all places are used again") {
+  harden(kAllPolicies);
+  for (size_t bytes : {size_t{16}, size_t{100}, size_t{1000}, size_t{5000}, size_t{20000}}) {
+    auto* block = static_cast<char*>(allocate(bytes));
+    memset(block, 'A', bytes);
+    EXPECT_EQ(deallocate(block), Misuse::kNone);
+    EXPECT(is_zero(block, bytes));
+    block[bytes / 2] = 1;
+    std::vector<void*> others;
+    for (int i = 0; i < 20000 && !has_finding; i++) {
+      others.push_back(allocate(bytes));
+      EXPECT(others.back() != static_cast<void*>(block));
+      if (i % 2 == 0) deallocate(others.back()), others.pop_back();
+    }
+    Finding finding = {};
+    EXPECT(finding_take(&finding) && finding.block == block);
+    EXPECT_EQ(deallocate(block), Misuse::kDoubleFree);
+    free_all(others);
+  }
+  EXPECT_VERIFIED();
+}
+
+TEST("quarantine: a freed block is not used again before as many others were freed as it holds") {
+  harden(kQuarantine);
+  void* kept = allocate(100);
+  void* block = allocate(100);
+  EXPECT_EQ(deallocate(block), Misuse::kNone);
+  uint32_t rounds = 0;
+  for (; rounds < 10 * kQuarantineBlocks; rounds++) {
+    void* other = allocate(100);
+    bool is_same = other == block;
+    EXPECT_EQ(deallocate(other), Misuse::kNone);
+    if (is_same) break;
+  }
+  EXPECT(rounds >= kQuarantineBlocks - 1);
+  EXPECT_EQ(deallocate(kept), Misuse::kNone);
+  EXPECT_EQ(live_blocks(), 0u);
+}
+
+TEST("quarantine: its bytes are bounded, whatever the blocks' size") {
+  harden(kAllPolicies);
+  for (int i = 0; i < 1000; i++) {
+    EXPECT_EQ(deallocate(allocate(30000)), Misuse::kNone);
+    EXPECT_AT_MOST(quarantine_bytes(arena_now()), kQuarantineBytes);
+  }
+  EXPECT_VERIFIED();
+}
+
+TEST("random: the blocks of a page come in another order than that of their addresses") {
+  harden(kRandom);
+  size_t rising = 0;
+  char* last = nullptr;
+  for (int i = 0; i < 400; i++) {
+    auto* block = static_cast<char*>(allocate(64));
+    rising += block == last + 64;
+    last = block;
+  }
+  EXPECT_AT_MOST(rising, 40u);
+}
+
+TEST("guards and unmap: a touch before, behind or after the life of a large block ends the process") {
+  if (harness::kSanitized) return harness::skip("the sanitizer has a signal handler of its own");
+  harden(kAllPolicies);
+  for (size_t bytes : {size_t{40000}, size_t{300000}, size_t{50} << 20}) {
+    auto* block = static_cast<char*>(allocate(bytes));
+    size_t end = round_up(bytes + 1, kOsPageBytes);
+    EXPECT_EQ(signal_at(block - 1, true), SIGSEGV);
+    EXPECT_EQ(signal_at(block + end, true), SIGSEGV);
+    EXPECT_EQ(signal_at(block + bytes - 1, true), 0);
+    EXPECT_EQ(deallocate(block), Misuse::kNone);
+    EXPECT_EQ(signal_at(block, false), SIGSEGV);
+    auto* next = static_cast<char*>(allocate(bytes));
+    EXPECT(next != block);
+    EXPECT_EQ(signal_at(block, false), SIGSEGV);
+    EXPECT_EQ(deallocate(next), Misuse::kNone);
+  }
+}
+
+TEST("guards: groups of bucket pages are fenced by a page without access") {
+  if (harness::kSanitized) return harness::skip("the sanitizer has a signal handler of its own");
+  harden(kAllPolicies);
+  char* highest = nullptr;
+  for (uint32_t i = 0; i < RunList::kFencedPages * kPageBytes / 1000; i++) {
+    auto* block = static_cast<char*>(allocate(1000));
+    highest = block > highest ? block : highest;
+  }
+  char* first_page = region_table.regions[0].base + kPageBytes;
+  EXPECT_EQ(signal_at(first_page + RunList::kFencedPages * kPageBytes, false), SIGSEGV);
+  EXPECT(highest < first_page + RunList::kFencedPages * kPageBytes ||
+         highest >= first_page + (RunList::kFencedPages + 1) * kPageBytes);
+  EXPECT_VERIFIED();
+}
+
+TEST("size0: blocks of 0 bytes are different addresses that can be neither read nor written") {
+  if (harness::kSanitized) return harness::skip("the sanitizer has a signal handler of its own");
+  harden(kAllPolicies);
+  auto* a = static_cast<char*>(allocate(0));
+  auto* b = static_cast<char*>(allocate(0));
+  EXPECT(a != nullptr && b != nullptr && a != b && is_aligned(a, 16));
+  EXPECT_EQ(signal_at(a, false), SIGSEGV);
+  EXPECT_EQ(signal_at(b, true), SIGSEGV);
+  EXPECT_EQ(deallocate(a), Misuse::kNone);
+  EXPECT_EQ(deallocate(a), Misuse::kDoubleFree);
+  EXPECT_EQ(deallocate(b + 1), Misuse::kInteriorPointer);
+  void* grown = resized(b, 100);
+  EXPECT_EQ(deallocate(b), Misuse::kDoubleFree);
+  EXPECT_EQ(deallocate(grown), Misuse::kNone);
+  EXPECT_VERIFIED();
+}
+
+TEST("sized: a free that names another size than was asked for is refused") {
+  harden(kAllPolicies);
+  for (size_t bytes : kSizes) {
+    void* block = allocate(bytes);
+    EXPECT_EQ(hardened_deallocate(block, bytes + 1), Misuse::kWrongSize);
+    EXPECT_EQ(hardened_deallocate(block, bytes - 1), Misuse::kWrongSize);
+    EXPECT_EQ(hardened_deallocate(block, bytes), Misuse::kNone);
+  }
+  EXPECT_VERIFIED();
+}
+
+TEST("each policy alone, and each left out, serves random operations like all of them") {
+  for (uint32_t i = 0; i < 8; i++) {
+    for (uint32_t policies : {1u << i, kAllPolicies & ~(1u << i)}) {
+      harness::ChildEnd end = harness::run_in_child([&] {
+        harden(policies);
+        harness::Random random(harness::seed() + policies);
+        std::vector<std::pair<void*, size_t>> blocks(500);
+        for (int n = 0; n < 20000; n++) {
+          auto& [ptr, bytes] = blocks[random.below(blocks.size())];
+          if (ptr != nullptr) EXPECT(has_pattern(ptr, bytes, bytes) && deallocate(ptr) == Misuse::kNone);
+          bytes = random.below(random.one_in(50) ? 200000 : 3000);
+          ptr = allocate(bytes);
+          fill_pattern(ptr, bytes, bytes);
+        }
+        for (auto& [ptr, bytes] : blocks) EXPECT_EQ(deallocate(ptr), Misuse::kNone);
+        EXPECT(!is_found());
+        EXPECT_EQ(live_blocks(), 0u);
+        EXPECT_VERIFIED();
+      });
+      EXPECT_CLEAN(end);
+    }
+  }
+}
+
+TEST("a made arena is hardened in a fast process, and its neighbours are not") {
+  MadeArena* arena = made_arena_make(kNoLimit, "keys", 4, true);
+  Refusal refusal = Refusal::kNone;
+  auto* block = static_cast<char*>(made_arena_take(arena, 100, 16, &refusal));
+  auto* plain = static_cast<char*>(allocate(100));
+  EXPECT_EQ(usable_bytes(block), 100u);
+  EXPECT_EQ(usable_bytes(plain), 112u);
+  char before = block[100];
+  block[100] = 0;
+  EXPECT_EQ(deallocate(block), Misuse::kOverflow);
+  harness::on_other_thread([&] { EXPECT_EQ(deallocate(block), Misuse::kOverflow); });
+  block[100] = before;
+  uint64_t used = made_arena_bytes(arena);
+  EXPECT_EQ(deallocate(block), Misuse::kNone);
+  EXPECT(made_arena_bytes(arena) < used);
+  EXPECT(is_zero(block, 100));
+  EXPECT_EQ(deallocate(block), Misuse::kDoubleFree);
+  EXPECT_VERIFIED();
+  made_arena_destroy(arena);
+  EXPECT_EQ(deallocate(plain), Misuse::kNone);
+  EXPECT_VERIFIED();
+}
+
+TEST("a reset of a hardened arena clears what was live, so that nothing is found that was not done") {
+  MadeArena* arena = made_arena_make(kNoLimit, "keys", 4, true);
+  for (int round = 0; round < 20; round++) {
+    Refusal refusal = Refusal::kNone;
+    std::vector<void*> blocks;
+    for (size_t i = 0; i < 3000; i++) {
+      void* block = made_arena_take(arena, i, 16, &refusal);
+      memset(block, 1, i);
+      if (i % 3 == 0) EXPECT_EQ(deallocate(block), Misuse::kNone);
+    }
+    EXPECT_VERIFIED();
+    made_arena_reset(arena);
+    EXPECT(!is_found());
+  }
+  made_arena_destroy(arena);
+  EXPECT_VERIFIED();
+}
+
+TEST("frees by other threads are checked like the owner's, and their blocks come back") {
+  harden(kAllPolicies);
+  std::vector<void*> blocks;
+  for (size_t i = 0; i < 3000; i++) {
+    blocks.push_back(allocate(i % 500));
+    memset(blocks.back(), 1, i % 500 == 0 ? 0 : i % 500);
+  }
+  harness::on_other_thread([&] {
+    for (void* block : blocks) EXPECT_EQ(deallocate(block), Misuse::kNone);
+    for (void* block : blocks) EXPECT_EQ(deallocate(block), Misuse::kDoubleFree);
+  });
+  for (void* block : blocks) EXPECT_EQ(deallocate(block), Misuse::kDoubleFree);
+  EXPECT_EQ(live_blocks(), 0u);
+  EXPECT(!is_found());
+  EXPECT_VERIFIED();
+}
+
+}  // namespace
+}  // namespace pagerun
