@@ -213,10 +213,6 @@ Misuse reallocate_slow(void* ptr, size_t bytes, void** result) {
   return Misuse::kNone;
 }
 
-}  // namespace
-
-namespace {
-
 // A mapping; where there is no room for one, a run, without policies but that of being zero again.
 [[gnu::noinline, gnu::cold]] void* allocate_large_hardened(Arena* owner, size_t bytes, size_t alignment, bool* is_zero,
                                                            uint32_t policies) {
