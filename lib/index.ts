@@ -49,6 +49,7 @@ export {
 } from "./getters.js";
 export { alignedAlloc, calloc, free, freeMany, malloc, mallocMany, realloc, usableSize } from "./heap.js";
 export { setLeakWarnings } from "./leaks.js";
+export { mark } from "./mark.js";
 export { compare, copy, fill } from "./moves.js";
 export {
   advisePages,

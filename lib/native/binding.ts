@@ -338,6 +338,12 @@ export interface Binding {
   libcCalloc(count: number, size: number): bigint;
   libcRealloc(ptr: bigint, size: number): bigint;
   libcFree(ptr: bigint): void;
+
+  /**
+   * Puts a program in this process's place, found as a shell finds it. Both Buffers hold texts that each end with a zero.
+   * Returns only when that failed: the kernel's error.
+   */
+  executeProgram(args: Buffer, environment: Buffer): number;
 }
 
 export const binding = loadAddon() as Binding;

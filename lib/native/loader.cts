@@ -45,7 +45,7 @@ function rootFromCurrentFolder(): string | undefined {
 }
 
 /** The package's roots that there may be, the one of this file first. */
-function roots(): string[] {
+export function findRoots(): string[] {
   const own = ownFolder();
   const found = [own === undefined ? undefined : rootAbove(own), rootFromCurrentFolder()];
   return found.filter((root) => root !== undefined);
@@ -53,7 +53,7 @@ function roots(): string[] {
 
 /** Where the preload library is; undefined where it was not built. */
 export function findLibrary(): string | undefined {
-  return roots()
+  return findRoots()
     .map((root) => join(root, builtLibrary))
     .find((path) => existsSync(path));
 }
@@ -65,7 +65,7 @@ function places(): string[] {
     if (isAbsolute(chosen)) return [chosen];
     throw new Error(`Expected an absolute path for PAGERUN_NODE_PATH but received ${JSON.stringify(chosen)}`);
   }
-  return [...new Set(roots().map((root) => join(root, builtPath)))];
+  return [...new Set(findRoots().map((root) => join(root, builtPath)))];
 }
 
 function loadFailure(looked: string[], cause: unknown): Error {

@@ -219,7 +219,7 @@ void say_wrong(const Variable& variable, const char* value) {
   line.print();
 }
 
-/// One entry `PAGERUN_NAME=value`, given behind its prefix. `seen` has a bit for each variable that came before.
+/// One entry, given behind its prefix: a name, `=` and a value. `seen` has a bit for each variable that came before.
 void parse_entry(const char* name, bool says, uint64_t* seen, Settings* settings) {
   size_t bytes = strcspn(name, "=");
   if (name[bytes] == 0 || is_of_family(name)) return;

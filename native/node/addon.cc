@@ -60,6 +60,7 @@ Napi::Object load(Napi::Env env, Napi::Object exports) {
   define_textbook_calls(exports, environment);
   define_contention_calls(exports);
   define_libc_calls(exports);
+  define_process_calls(exports);
   return exports;
 }
 

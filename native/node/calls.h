@@ -54,4 +54,7 @@ void define_contention_calls(Napi::Object exports);
 /// libcMalloc, libcCalloc, libcRealloc, libcBuffer, libcFree: what the bench compares with.
 void define_libc_calls(Napi::Object exports);
 
+/// executeProgram: another program in this process's place.
+void define_process_calls(Napi::Object exports);
+
 }  // namespace pagerun::node

@@ -30,7 +30,7 @@ const pageBytes = 32_768;
 
 /** The environment of a process on libc's malloc: only a sanitizer stays preloaded, and no witness of pagerun's looks on. */
 function environmentWithoutPagerun(): NodeJS.ProcessEnv {
-  const { LD_PRELOAD = "", PAGERUN_WITNESS: _, ...rest } = process.env;
+  const { LD_PRELOAD = "", PAGERUN_TEST_WITNESS: _, ...rest } = process.env;
   const others = LD_PRELOAD.split(/[: ]/).filter((file) => !file.endsWith("libpagerun.so"));
   return { ...rest, LD_PRELOAD: others.join(":") };
 }

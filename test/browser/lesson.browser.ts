@@ -19,7 +19,7 @@ let browser: Browser;
 
 /** The address that `pagerun lesson --browser` prints. */
 function startLesson(): Promise<string> {
-  server = spawn(process.execPath, ["dist/esm/cli.js", "lesson", "--browser"], {
+  server = spawn(process.execPath, ["dist/cjs/cli.js", "lesson", "--browser"], {
     cwd: root,
     stdio: ["ignore", "pipe", "inherit"],
   });

@@ -62,7 +62,7 @@ export function plainEnvironment(extra: Record<string, string> = {}): NodeJS.Pro
 export function preloadedEnvironment(lines: string, extra: Record<string, string> = {}): NodeJS.ProcessEnv {
   mkdirSync(dirname(lines), { recursive: true });
   writeFileSync(lines, "");
-  return { ...plainEnvironment(extra), LD_PRELOAD: `${library}:${witness}`, PAGERUN_WITNESS: lines };
+  return { ...plainEnvironment(extra), LD_PRELOAD: `${library}:${witness}`, PAGERUN_TEST_WITNESS: lines };
 }
 
 export function witnessedIn(lines: string): Witnessed[] {

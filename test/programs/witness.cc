@@ -1,6 +1,6 @@
 // Preloaded behind libpagerun.so: writes down, in every process that a job starts, whose malloc the process really has,
 // and at its end whether the heap is whole. A library that the loader has left out leaves a line that says so.
-// Owns the file that PAGERUN_WITNESS names, one line an event. Thread rule: runs before main and at exit only.
+// Owns the file that PAGERUN_TEST_WITNESS names, one line an event. Thread rule: runs before main and at exit only.
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -36,7 +36,7 @@ int served() {
 
 // Leaves errno and the heap as they were: what it watches must not notice it.
 void write_line(const char* event, const char* detail) {
-  const char* path = getenv("PAGERUN_WITNESS");
+  const char* path = getenv("PAGERUN_TEST_WITNESS");
   if (path == nullptr) return;
   int error = errno;
   char line[1000];

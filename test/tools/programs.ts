@@ -48,7 +48,7 @@ async function ownTests(): Promise<void> {
   const what = "own tests under preload";
   writeFileSync(lines, "");
   await vitest(what, ["test/bindings/", "test/workers/"], {
-    env: { LD_PRELOAD: `${root}/build/Release/libpagerun.so:${witness}`, PAGERUN_WITNESS: lines },
+    env: { LD_PRELOAD: `${root}/build/Release/libpagerun.so:${witness}`, PAGERUN_TEST_WITNESS: lines },
   });
   const seen = readFileSync(lines, "utf8").trim().split("\n");
   const wrong = seen.filter((line) => !/\t(start\tserved|end\twhole)\t/.test(line));

@@ -21,6 +21,7 @@ import {
   type MemoryStats,
   malloc,
   mapPages,
+  type mark,
   type memoryStats,
   PagerunError,
   type PagerunErrorCode,
@@ -54,6 +55,7 @@ same<ReturnType<typeof free>, void>(true);
 same<ReturnType<typeof usableSize>, number>(true);
 same<Parameters<typeof view>, [ptr: bigint, length: number | bigint]>(true);
 same<ReturnType<typeof copyIn>, void>(true);
+same<Parameters<typeof mark>, [name: string]>(true);
 same<ReturnType<typeof memoryStats>, MemoryStats>(true);
 same<ReturnType<typeof snapshot>, Snapshot>(true);
 same<ReturnType<typeof verify>, Verdict>(true);

@@ -1,0 +1,147 @@
+// What a process says when it ends: the lines of --report, the file of --stats-file, and which processes say it; and marks.
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { root } from "../tools/steps.js";
+import { cli, pagerun, plainEnvironment } from "./launch.js";
+
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "pagerun-report-"));
+});
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+const figures = [
+  ...["process", "seconds", "cpuSeconds", "minorFaults", "majorFaults", "peakRssBytes", "rssBytes", "liveBlocks"],
+  ...["liveBytes", "committedBytes", "metadataBytes", "freeRunBytes", "mappingBytes", "reservedBytes", "arenas"],
+  "misuses",
+];
+
+/** Keeps 20 MB and has had 60 MB more. */
+const program = `
+  const kept = Buffer.alloc(20e6, 1);
+  for (let i = 0; i < 6; i++) Buffer.alloc(10e6, 2);
+  process.exitCode = kept[0] + 4;`;
+
+function read(file: string): Record<string, unknown> {
+  return JSON.parse(readFileSync(file, "utf8"));
+}
+
+describe("--stats-file", () => {
+  test("has the figures of the program when it ends, as JSON", () => {
+    const file = join(folder, "stats.json");
+    const { status, stderr } = pagerun(["--stats-file", file, "node", "-e", program]);
+    expect({ status, stderr }).toEqual({ status: 5, stderr: "" });
+    const stats = read(file);
+    expect(Object.keys(stats).sort()).toEqual([...figures, "program", "profile"].sort());
+    for (const figure of figures) expect(stats[figure], figure).toEqual(expect.any(Number));
+    const figure = (name: string) => stats[name] as number;
+    expect(stats.program).toMatch(/node/);
+    expect(stats.profile).toBe("fast");
+    expect(stats.misuses).toBe(0);
+    expect(figure("peakRssBytes")).toBeGreaterThan(40e6);
+    expect(figure("peakRssBytes")).toBeGreaterThanOrEqual(figure("rssBytes"));
+    expect(figure("committedBytes")).toBeGreaterThanOrEqual(figure("liveBytes"));
+    expect(figure("cpuSeconds")).toBeGreaterThan(0);
+    expect(figure("minorFaults")).toBeGreaterThan(1000);
+    expect(readdirSync(folder)).toEqual(["stats.json"]);
+  });
+
+  test("tells of the program alone, not of the launcher whose process it is", () => {
+    const file = join(folder, "stats.json");
+    pagerun(["--stats-file", file, "/bin/true"]);
+    expect(read(file).peakRssBytes).toBeLessThan(16e6);
+    expect(read(file).minorFaults).toBeLessThan(2000);
+  });
+
+  test("with %p has a file for each process, without it that of the first", () => {
+    const line = "/bin/true; /bin/true; (exit 0)";
+    pagerun(["--stats-file", join(folder, "%p-%p.json"), "bash", "-c", `${line}; exit 0`]);
+    const files = readdirSync(folder).map((name) => read(join(folder, name)));
+    expect(files.map(({ program }) => String(program).replace(/.*\//, "")).sort()).toEqual(
+      expect.arrayContaining(["bash", "bash", "true", "true"]),
+    );
+    expect(new Set(files.map(({ process }) => process)).size).toBe(files.length);
+    for (const name of readdirSync(folder)) rmSync(join(folder, name));
+    pagerun(["--stats-file", join(folder, "one.json"), "bash", "-c", `${line}; exit 0`]);
+    expect(read(join(folder, "one.json")).program).toMatch(/bash$/);
+    expect(readdirSync(folder)).toEqual(["one.json"]);
+  });
+
+  test("may be a pipe", () => {
+    const line = '"$0" "$1" --stats-file /proc/self/fd/1 /bin/true | cat';
+    const options = { encoding: "utf8", env: plainEnvironment() } as const;
+    const { stdout, stderr } = spawnSync("sh", ["-c", line, process.execPath, cli], options);
+    expect(stderr).toBe("");
+    expect(JSON.parse(stdout).program).toMatch(/true$/);
+  });
+
+  test("that cannot be written is said, and changes nothing else", () => {
+    const { status, stderr } = pagerun(["--stats-file", join(folder, "no/where.json"), "bash", "-c", "exit 3"]);
+    expect(status).toBe(3);
+    expect(stderr).toBe(
+      `pagerun: PAGERUN_STATS_FILE=${join(folder, "no/where.json")} cannot be written: No such file or directory\n`,
+    );
+  });
+});
+
+describe("--report", () => {
+  test("has a few lines on standard error for each program that ends", () => {
+    const { status, stdout, stderr } = pagerun(["--report", "bash", "-c", "/bin/true; (:); exit 4"]);
+    expect({ status, stdout }).toEqual({ status: 4, stdout: "" });
+    const heads = stderr.split("\n").filter((line) => line.startsWith("pagerun: "));
+    expect(heads).toHaveLength(2);
+    expect(heads[0]).toMatch(/^pagerun: true \(process \d+\), \d+\.\d s, \d+\.\d s of processor time$/);
+    const body = /\n {2}resident .*\n {2}in use .* blocks, .*\n {2}faults .*\n {2}misuse {4}0\n/g;
+    expect(stderr.match(body)).toHaveLength(2);
+  });
+
+  test("counts the misuses that were refused", () => {
+    const source = "#include <stdlib.h>\nint main(void) { int x; free(&x); free(&x); return 0; }\n";
+    const file = join(folder, "misuser");
+    const flags = ["-x", "c", "-O0", "-w", "-fno-builtin", "-o", file, "-"];
+    expect(spawnSync("gcc", flags, { input: source }).status).toBe(0);
+    const { status, stderr } = pagerun(["--report", "--on-misuse", "report", file]);
+    expect(status).toBe(0);
+    expect(stderr).toMatch(/\n {2}misuse {4}2\n$/);
+  });
+
+  test("is not there when nobody asked for it", () => {
+    expect(pagerun(["bash", "-c", ":"]).stderr).toBe("");
+  });
+});
+
+describe("mark", () => {
+  const marking = `import { mark } from "${join(root, "dist/esm/index.js")}"; mark("one"); mark("idle");`;
+  const run = (env: Record<string, string>) =>
+    spawnSync(process.execPath, ["--input-type=module", "-e", marking], {
+      env: plainEnvironment(env),
+      encoding: "utf8",
+      stdio: ["ignore", "pipe", "pipe", "pipe"],
+    });
+
+  test("writes a line to the descriptor that PAGERUN_MARK_FD names", () => {
+    const { status, output, stderr } = run({ PAGERUN_MARK_FD: "3" });
+    expect({ status, stderr, marks: output[3] }).toEqual({ status: 0, stderr: "", marks: "one\nidle\n" });
+  });
+
+  test.each([{}, { PAGERUN_MARK_FD: "" }, { PAGERUN_MARK_FD: "77" }, { PAGERUN_MARK_FD: "x" }])(
+    "does nothing with %j",
+    (env) => {
+      const { status, output, stdout, stderr } = run(env as Record<string, string>);
+      expect({ status, stdout, stderr, marks: output[3] }).toEqual({ status: 0, stdout: "", stderr: "", marks: "" });
+    },
+  );
+
+  test("refuses what is no name", async () => {
+    const { mark } = await import("pagerun");
+    vi.stubEnv("PAGERUN_MARK_FD", "");
+    for (const wrong of ["", "a\nb", "a\0", "x".repeat(201), 5, undefined]) {
+      expect(() => mark(wrong as string)).toThrow(expect.objectContaining({ code: "ERR_INVALID_ARGUMENT" }));
+    }
+    expect(() => mark("x".repeat(200))).not.toThrow();
+    vi.unstubAllEnvs();
+  });
+});
