@@ -1,6 +1,6 @@
 // What a process says when it ends: the lines of --report, the file of --stats-file, and which processes say it; and marks.
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
@@ -125,6 +125,18 @@ describe("mark", () => {
   test("writes a line to the descriptor that PAGERUN_MARK_FD names", () => {
     const { status, output, stderr } = run({ PAGERUN_MARK_FD: "3" });
     expect({ status, stderr, marks: output[3] }).toEqual({ status: 0, stderr: "", marks: "one\nidle\n" });
+  });
+
+  test("writes to the file that PAGERUN_MARK_FILE names, when it is there, and not to the descriptor", () => {
+    const file = join(folder, "marks");
+    expect(run({ PAGERUN_MARK_FD: "3", PAGERUN_MARK_FILE: file })).toMatchObject({ status: 0, stderr: "" });
+    expect(readdirSync(folder)).toEqual([]);
+    writeFileSync(file, "before\n");
+    const { output } = run({ PAGERUN_MARK_FD: "3", PAGERUN_MARK_FILE: file });
+    expect({ marks: readFileSync(file, "utf8"), output: output[3] }).toEqual({
+      marks: "before\none\nidle\n",
+      output: "",
+    });
   });
 
   test.each([{}, { PAGERUN_MARK_FD: "" }, { PAGERUN_MARK_FD: "77" }, { PAGERUN_MARK_FD: "x" }])(

@@ -17,9 +17,14 @@ const questions = [
 const askers = [...codeFiles(), ...filesBelow("lib", /\.cts$/), "CMakeLists.txt", "binding.gyp"].filter(
   (file) => !file.startsWith("test/"),
 );
-const asked = askers.flatMap((file) =>
+const plain = askers.flatMap((file) =>
   questions.flatMap((question) => [...read(file).matchAll(question)].map(([, name]) => name!)),
 );
+/** What is taken out of the environment by name, several at a time. */
+const picked = askers.flatMap((file) =>
+  [...read(file).matchAll(/\{([^{}]*)\} = process\.env;/g)].flatMap(([, names]) => names!.match(/PAGERUN_\w+/g) ?? []),
+);
+const asked = [...plain, ...picked];
 
 const table = /kVariables\[\] = \{\n([\s\S]*?)\n\};/.exec(read("native/base/settings.cc"))?.[1] ?? "";
 const known = [...table.matchAll(/\{"(\w+)"/g)].map(([, name]) => `PAGERUN_${name}`);
