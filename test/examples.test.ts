@@ -11,6 +11,8 @@ const needMore = ["docs/examples/libc-through-ffi.mjs", "docs/examples/sharp.mjs
 const expected: Record<string, RegExp> = {
   "docs/examples/direct-file.mjs":
     /^(262144 bytes read past the system's cache|skipped: the file system of .* has no O_DIRECT)\n$/,
+  "docs/examples/heartbleed.mjs":
+    /^libc: LEAKED PRIVATE-KEY-7f3a91c4\nBuffer\.allocUnsafe: LEAKED PRIVATE-KEY-7f3a91c4\npagerun: refused: ERR_OUT_OF_BOUNDS\n$/,
   "docs/examples/image-filter.mjs": /^4000 x 3000 pixels blurred, 0 bytes left in mappings\n$/,
   "docs/examples/libc-through-koffi.mjs": /^libc sorted 1000 numbers of ours with our own comparison\n$/,
 };

@@ -1,10 +1,11 @@
 // Random programs against a model: blocks never overlap, keep their content, are aligned, zeroed and large enough, and
 // what is misused is refused. fast-check makes the programs, shrinks one that fails, and prints its seed and path.
-// PAGERUN_TEST_SEED=n runs the programs of that seed again.
+// PAGERUN_TEST_SEED=n runs the programs of that seed again; with PAGERUN_FUZZ_SECONDS=n they go on for so long.
 import { setImmediate as turn } from "node:timers/promises";
 import fc from "fast-check";
 import { alignedAlloc, calloc, copyIn, copyOut, free, malloc, realloc, usableSize, verify, view } from "pagerun";
 import { expect, test } from "vitest";
+import { fuzzRuns } from "../support/fuzz.js";
 import {
   codeOf,
   expectLiveBlocks,
@@ -19,8 +20,7 @@ import {
 
 verifyAfterEach();
 
-const seed = Number(process.env.PAGERUN_TEST_SEED ?? Date.now() % 2 ** 31);
-console.log(`shadow model: PAGERUN_TEST_SEED=${seed}`);
+const { seed, runs } = fuzzRuns("shadow model");
 
 interface Live {
   ptr: bigint;
@@ -181,7 +181,7 @@ function run(steps: readonly Step[]): void {
 
 test("random programs behave as the model says", async () => {
   const before = totalsAtRest().liveBlocks;
-  fc.assert(fc.property(fc.array(step, { maxLength: 400, size: "max" }), run), { seed, numRuns: 150 });
+  fc.assert(fc.property(fc.array(step, { maxLength: 400, size: "max" }), run), { seed, ...runs(150) });
   // Finalizers of views run in turns of the event loop, and what they leave is garbage again.
   for (let i = 0; i < 5; i++) {
     totalsAtRest();

@@ -328,4 +328,7 @@ inline int run_all(int argc, char** argv) {
 extern "C" const char* __tsan_default_options();
 extern "C" const char* __tsan_default_options() { return "die_after_fork=0"; }
 
+// A fuzzer brings its own.
+#ifndef PAGERUN_FUZZER
 int main(int argc, char** argv) { return harness::run_all(argc, argv); }
+#endif
