@@ -9,7 +9,7 @@
 #include "check.h"
 
 // Where the kernel put argc, with the arguments and the environment behind it; known before `environ` is.
-extern "C" [[gnu::weak]] void* __libc_stack_end;
+extern "C" [[gnu::weak]] void* __libc_stack_end;  // NOLINT(readability-identifier-naming): the loader's name
 
 namespace pagerun {
 

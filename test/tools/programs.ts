@@ -33,11 +33,13 @@ async function prepare(): Promise<boolean> {
   const compile = ["-std=c++20", "-O2", "-fPIC", "-shared", "-fno-exceptions", "-fno-rtti", "-fno-builtin-malloc"];
   const source = "test/programs/witness.cc";
   const packages = nodeVersions.map((version) => `node${version}@npm:node-linux-${arch()}@${version}`);
+  packages.push(`deno@npm:@deno/linux-${arch()}-glibc`);
+  packages.push(`bun@npm:@oven/bun-linux-${arch() === "arm64" ? "aarch64" : arch()}`);
   const npm = ["install", "--no-save", "--no-audit", "--no-fund", "--prefer-offline", "--prefix"];
   const ready = [
     await check("TypeScript build (ESM and CJS)", "npm", ["run", "--silent", "build:ts"]),
     await check("build of the witness", "g++", [...compile, "-Inative", source, "-o", witness]),
-    await check(`Node.js ${nodeVersions.join(", ")}`, "npm", [...npm, `${folder}/runtimes`, ...packages]),
+    await check(`Node.js ${nodeVersions.join(", ")}, Deno, Bun`, "npm", [...npm, `${folder}/runtimes`, ...packages]),
     await check(users.join(", "), "npm", [...npm, `${folder}/users`, ...users]),
   ];
   return !ready.includes(false);
