@@ -115,6 +115,11 @@ bool can_have_size(const Block& block, size_t bytes, size_t alignment) {
   if (misuse != Misuse::kNone) refuse(misuse, call, ptr);
 }
 
+// Out of line, so that calloc of a small block keeps nothing for it.
+[[gnu::noinline, gnu::cold]] void* calloc_slow(size_t count, size_t bytes) {
+  return with_finding(with_errno(allocate_zeroed(count, bytes)), "calloc");
+}
+
 void free_checked_aligned(void* ptr, size_t bytes, size_t alignment, const char* call) {
   if (alignment != 0 && reinterpret_cast<uintptr_t>(ptr) % alignment != 0) return refuse(Misuse::kWrongSize, call, ptr);
   free_sized_slow(offset_of(ptr), bytes, alignment, call);
@@ -137,7 +142,7 @@ PAGERUN_EXPORT void free(void* ptr) { free_checked(ptr); }
 PAGERUN_EXPORT void* calloc(size_t count, size_t bytes) {
   size_t total = 0;
   if (__builtin_mul_overflow(count, bytes, &total) || total > kMaxBlockBytes) [[unlikely]]
-    return with_finding(with_errno(allocate_zeroed(count, bytes)), "calloc");
+    return calloc_slow(count, bytes);
   void* ptr = allocate_fast<ErrnoSlowPath>(total);
   return ptr != nullptr ? memset(ptr, 0, total) : nullptr;
 }
