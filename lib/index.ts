@@ -61,6 +61,7 @@ export {
   residentPages,
   unmapPages,
 } from "./pages.js";
+export { type PurgeOptions, purge, setBudget } from "./purge.js";
 export {
   type ArenaSnapshot,
   type MappingSnapshot,

@@ -25,6 +25,14 @@ export interface MemoryStats {
   readonly ranges: number;
   /** Their bytes, guards not counted. */
   readonly rangeBytes: number;
+  /** Given back to the system since the process began, address and all the rest kept. Pages and runs; not mappings. */
+  readonly purgedBytes: number;
+  /** System calls that this took. */
+  readonly purges: number;
+  /** Of `purgedBytes`, handed out again since: a page fault for every OS page (4,096 bytes) that is written to. */
+  readonly retakenBytes: number;
+  /** How often the background thread has looked round for memory to give back. */
+  readonly purgePasses: number;
 }
 
 /**

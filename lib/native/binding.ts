@@ -28,6 +28,10 @@ export interface NativeTotals {
   arenas: number;
   ranges: number;
   rangeBytes: number;
+  purgedBytes: number;
+  purges: number;
+  retakenBytes: number;
+  purgePasses: number;
 }
 
 export interface NativeSnapshot {
@@ -292,6 +296,10 @@ export interface Binding {
   /** Undefined when every invariant holds. */
   verify(): { invariant: string; address: bigint } | undefined;
   memoryTotals(): NativeTotals;
+  /** In: 1 for all, 0 for what has rested. Out: bytes given back. */
+  purge(): void;
+  /** In: bytes; 0 for none. */
+  setBudget(): void;
   snapshot(): NativeSnapshot | undefined;
 
   /** In: kind, fit, field bytes, arenas, choice, origin, all as numbers. Out: the heap's number, 0 when refused. */

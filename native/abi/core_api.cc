@@ -4,6 +4,7 @@
 
 #include "../core/allocator.h"
 #include "../core/mapping_table.h"
+#include "../core/purger.h"
 #include "../core/region.h"
 #include "../core/thread_arena.h"
 #include "../harden/policy.h"
@@ -117,6 +118,8 @@ constexpr CoreApi kOwn = {
     .range_unpin = range_unpin,
     .find_resident = os::find_resident,
     .lock_limit = os::lock_limit,
+    .purge = purge,
+    .set_budget = purger_set_budget,
     .verify = verify,
     .snapshot_take = snapshot_take,
     .snapshot_release = snapshot_release,

@@ -19,7 +19,7 @@ namespace pagerun {
 
 struct Arena;
 
-constexpr uint32_t kCoreApiVersion = 3;
+constexpr uint32_t kCoreApiVersion = 4;
 
 /// Where the fast paths of malloc and free look, for a runtime that runs them itself (TypeScript, over views of the
 /// tables) on an arena of its own, for blocks of one-page bucket pages in the first 4 GiB of the primary region.
@@ -113,6 +113,10 @@ struct CoreApi {
   /// Which OS pages of `address` .. `address + bytes` are in memory: 0, or the error's number.
   int (*find_resident)(const void* address, size_t bytes, uint8_t* resident);
   size_t (*lock_limit)();
+
+  /// As purger.h says.
+  size_t (*purge)(bool force, size_t keep_pages);
+  void (*set_budget)(uint64_t bytes);
 
   Verdict (*verify)();
   const Snapshot* (*snapshot_take)();

@@ -11,6 +11,7 @@
 #include "made_arena.h"
 #include "mapping_table.h"
 #include "place.h"
+#include "purger.h"
 #include "run_list.h"
 #include "unreadable_blocks.h"
 
@@ -238,6 +239,7 @@ void* allocate_large(Arena* owner, size_t bytes, size_t alignment, bool* is_zero
   size_t pages = divide_up(bytes, kPageBytes);
   bool is_run = pages + align_pages - 1 <= kMaxRunPages;
   void* block = is_run ? take_run(owner, bytes, align_pages, is_zero) : nullptr;
+  if (*is_zero && block != nullptr && owner == nullptr) purger_consider();
   if (block == nullptr) block = mapping_table.take(bytes, alignment, owner);
   if (block != nullptr || is_run || pages + align_pages > kMostRunPages || !is_limit_below_reserved()) return block;
   return take_run(owner, bytes, align_pages, is_zero);

@@ -9,7 +9,9 @@
 #include "header_check.h"
 #include "made_arena.h"
 #include "purge.h"
+#include "purger.h"
 #include "run_list.h"
+#include "sweep.h"
 #include "thread_arena.h"
 
 namespace pagerun {
@@ -50,6 +52,7 @@ void current_to_full(Bucket* bucket) {
   PageHeader* page = bucket->page;
   header_check(page);
   if (!has_only(*page, false)) header_damaged(page, "used == popcount(used bitmap)");
+  page_count_retaken(page);
   set_notify(*page, page->capacity - 1u);
   bucket->full.push(page);
   bucket_clear(*bucket);
@@ -74,6 +77,7 @@ void partial_to_current(Bucket* bucket, PageHeader* page) {
   header_check(page);
   bucket->partial.remove(page);
   set_notify(*page, kNeverNotify);
+  page_leave_sweep(page);
   bucket_set(bucket, page);
 }
 
@@ -81,6 +85,7 @@ void full_to_partial(Bucket* bucket, PageHeader* page) {
   bucket->full.remove(page);
   set_notify(*page, 0);
   bucket->partial.append(page);
+  purger_note(page->run_pages);
 }
 
 void page_attach(Arena* arena, PageHeader* page) {
@@ -94,6 +99,12 @@ void page_detach(Arena* arena, PageHeader* page) {
   store_relaxed(page->script_owner, 0u);
 }
 
+// Blocks end with the page, or with its arena: no sweep looks at it any more.
+void page_end(PageHeader* page) {
+  set_notify(*page, kNeverNotify);
+  page_leave_sweep(page);
+}
+
 // True when the page can go. One without a used block, but with a remote free to collect, had its last block freed by
 // two threads at once: it stays until the drain.
 bool is_releasable(const PageHeader& page) {
@@ -104,6 +115,7 @@ bool is_releasable(const PageHeader& page) {
 void page_release(Arena* arena, PageHeader* page) {
   header_check(page);
   if (used_of(*page) != 0 || !has_only(*page, true)) header_damaged(page, "used == popcount(used bitmap)");
+  page_end(page);
   page_detach(arena, page);
   if (is_made(arena)) return extents_put(made_arena_of(arena), page);
   CHECK(run_list.put(page, PageKind::kBucket));
@@ -170,19 +182,22 @@ PageHeader* page_new(Arena* arena, Bucket* bucket) {
     return nullptr;
   }
   const Region& region = region_of_header(page);
-  page->capacity = static_cast<uint16_t>(class_capacity(size_class));
+  store_relaxed(page->capacity, static_cast<uint16_t>(class_capacity(size_class)));
   page->reciprocal = reciprocal_of(bucket->block_bytes);
-  page->free_bits = has_inline_bits(*page) ? page->inline_free_bits : region.free_bits_of(page);
-  page->remote_bits = has_inline_bits(*page) ? page->inline_remote_bits : region.remote_bits_of(page);
+  store_relaxed(page->free_bits, has_inline_bits(*page) ? page->inline_free_bits : region.free_bits_of(page));
+  store_relaxed(page->remote_bits, has_inline_bits(*page) ? page->inline_remote_bits : region.remote_bits_of(page));
   store_relaxed(page->start_limit, is_hardened(*page) ? 0 : kStartLimits.of_class[size_class]);
-  page->notify_at = kNeverNotify;
+  store_relaxed(page->notify_at, kNeverNotify);
   store_relaxed(page->countdown, 0 - kNeverNotify);
   page->hot_offset = 0;
   page->next_word = 0;
-  store_relaxed(page->held_blocks, 0u);
+  store_relaxed(page->held_blocks, uint16_t{0});
   bitmap_fill(page->free_bits, page->capacity);
   forget_remote_frees(page);
-  store_relaxed(page->kind, PageKind::kBucket);
+  store_relaxed(page->purged, uint16_t{0});
+  sweep_forget(page);
+  // release: pairs with a sweep, which sees that blocks are taken from a bucket page as soon as it sees one
+  __atomic_store_n(&page->kind, PageKind::kBucket, __ATOMIC_RELEASE);
   page_attach(arena, page);
   store_relaxed(page->script_owner, is_hardened(*page) ? 0 : arena->script_number);
   __atomic_store_n(&page->block_bytes, bucket->block_bytes, __ATOMIC_RELEASE);  // release: pairs with is_settled()
@@ -312,8 +327,10 @@ void current_retire(Arena* arena, Bucket* bucket) {
     current_to_full(bucket);
   } else {
     bucket_clear(*bucket);
+    page_count_retaken(page);  // how much of it was, nobody knows
     set_notify(*page, 0);
     bucket->partial.append(page);
+    purger_note(page->run_pages);
   }
 }
 
@@ -339,6 +356,7 @@ PageHeader* arena_take_run(Arena* arena, uint32_t pages) {
 void* bucket_take_slow(Arena* arena, Bucket* bucket) {
   if (void* ptr = bucket_take_here(bucket)) return ptr;
   if (has_page(*bucket)) current_to_full(bucket);
+  bool has_grown = false;
   PageHeader* page = bucket->partial.first();
   // Only now: the longer the other threads' frees wait, the more of them cost one drain together.
   if (page == nullptr && arena->remote_pages.load(std::memory_order_relaxed) != nullptr) {
@@ -351,9 +369,11 @@ void* bucket_take_slow(Arena* arena, Bucket* bucket) {
     page = page_new(arena, bucket);
     if (page == nullptr) return nullptr;
     bucket_set(bucket, page);
+    has_grown = true;
   }
   void* ptr = is_hardened(*page) ? bucket_take_chosen(arena, bucket) : bucket_take_here(bucket);
   CHECK(ptr != nullptr);
+  if (has_grown) purger_consider();
   return ptr;
 }
 
@@ -367,6 +387,9 @@ void page_notify(Arena* arena, PageHeader* page) {
 void arena_clear_buckets(Arena* arena) {
   for (Bucket& bucket : arena->buckets) {
     if (!has_page(bucket) && bucket.full.is_empty() && bucket.partial.is_empty()) continue;
+    for (const PageList* list : {&bucket.partial, &bucket.full}) {
+      for (PageHeader* page = list->first(); page != nullptr; page = page->next) page_end(page);
+    }
     bucket_clear(bucket);
     bucket.partial.clear();
     bucket.full.clear();
@@ -398,16 +421,21 @@ Misuse page_free_remote(PageHeader* page, uint32_t index) {
   if (page->remote_summary.fetch_or(1ull << w, std::memory_order_acq_rel) == 0) {
     page_close_fast_path(page);  // again: a drain may have ended in between
     page_send_to_owner(page);
+    purger_note(1);
   }
   return Misuse::kNone;
 }
 
 void arena_drain(Arena* arena) { pages_drain(arena, remote_pages_take(arena)); }
 
-void arena_abandon(Arena* arena) {
+void arena_rest(Arena* arena) {
   quarantine_flush(arena);
   arena_drain(arena);
   for (Bucket& bucket : arena->buckets) current_retire(arena, &bucket);
+}
+
+void arena_abandon(Arena* arena) {
+  arena_rest(arena);
   LockGuard guard(arenas_lock);
   arena->state.store(ArenaState::kAbandoned, std::memory_order_seq_cst);
   arena->next_abandoned = abandoned_arenas;

@@ -157,6 +157,9 @@ Misuse page_free_remote(PageHeader* page, uint32_t index);
 /// Folds the frees that other threads left in the arena's pages into the free bits.
 void arena_drain(Arena* arena);
 
+/// The same, puts empty pages back, and leaves no page current: for a thread that will not want it soon.
+void arena_rest(Arena* arena);
+
 /// Ends the thread's use of the arena.
 void arena_abandon(Arena* arena);
 

@@ -78,7 +78,8 @@ struct alignas(kCacheLineBytes) PageHeader {
   alignas(kCacheLineBytes) std::atomic<uint64_t> remote_summary;  // bit w: word w of remote_bits awaits the drain
   PageHeader* remote_next;                                        // link of the owner's list of pages to drain
   std::atomic<uint64_t> inline_remote_bits[kInlineWords];
-  uint32_t held_blocks;  // kBucket: blocks that block_hold.h knows
+  uint16_t held_blocks;  // kBucket: blocks that block_hold.h knows
+  uint16_t purged;       // kBucket: bit o: OS page o is within free blocks and was given back (sweep.h)
   uint32_t policies;     // kBucket: what the hardened profile does with its blocks (harden/policy.h), and from bit
                          // kRegionShift on the number of its region; 0 in the fast profile
   Arena* owner_again;    // == owner but while it changes: what is followed must stand twice
@@ -142,6 +143,7 @@ constexpr StartLimits make_start_limits() {
 inline constexpr StartLimits kStartLimits = make_start_limits();
 
 static_assert(class_pages(kClassCount - 1) * kPageBytes <= 1u << 18);
+static_assert(class_pages(kClassCount - 1) * kPageBytes / kOsPageBytes <= 8 * sizeof(PageHeader::purged));
 
 /// What follows from a page's size class alone: told from here, a header need not be believed. One row for every value
 /// that the byte can have; those of no class have no start.
@@ -187,7 +189,7 @@ inline void page_close_fast_path(PageHeader* page) {
 /// Sets the number of blocks in use at which a free is noticed.
 inline void set_notify(PageHeader& page, uint32_t notify_at) {
   store_relaxed(page.countdown, used_of(page) - notify_at);
-  page.notify_at = notify_at;
+  store_relaxed(page.notify_at, notify_at);
 }
 
 /// True when the page's blocks are under the hardened profile. Its fast path is never open: start_limit stays 0.
@@ -195,9 +197,12 @@ inline bool is_hardened(const PageHeader& page) { return load_relaxed(page.polic
 
 /// True when a free of a block of the page is not the bits' alone: blocks are held, or under the hardened profile.
 inline bool is_special(const PageHeader& page) {
-  static_assert(offsetof(PageHeader, policies) == offsetof(PageHeader, held_blocks) + sizeof(uint32_t));
+  static_assert(offsetof(PageHeader, policies) == offsetof(PageHeader, held_blocks) + 2 * sizeof(uint16_t));
   return (load_relaxed(page.held_blocks) | load_relaxed(page.policies)) != 0;
 }
+
+/// True when blocks may be taken from the page, or it is nobody's: only its owner may look at its free blocks then.
+inline bool is_taken_from(const PageHeader& page) { return load_relaxed(page.notify_at) == kNeverNotify; }
 
 inline bool is_full(const PageHeader& page) { return used_of(page) == page.capacity; }
 

@@ -4,16 +4,26 @@
 
 namespace pagerun {
 
+constinit PurgeCounters purge_counters;
+std::atomic<bool> has_noted_purge{false};
+
 namespace {
 
-// A page with less than this is filled sooner than its system calls and new page faults pay; so is a smaller hole.
+// A page with less than this is filled sooner than its system calls and new page faults pay; so is a smaller row.
 constexpr size_t kLeastFreeBytes = kPageBytes / 4 * 3;
-constexpr size_t kLeastHoleBytes = 4 * kOsPageBytes;
+constexpr size_t kLeastRowBytes = 4 * kOsPageBytes;
 
-// The first block at or after `from` whose free bit is `is_free`; `capacity` when there is none.
+// Remote bits first: a drain in between moves them to the free bits.
+uint64_t free_word(const PageHeader* page, uint32_t w) {
+  uint64_t remote = page->remote_bits[w].load(std::memory_order_acquire);
+  return load_relaxed(page->free_bits[w]) | remote;
+}
+
+// The first block at or after `from` that is free, or that is not; `capacity` when there is none.
 uint32_t next_block(const PageHeader* page, uint32_t from, bool is_free) {
   for (uint32_t w = word_of(from); w < words_of(page->capacity); w++) {
-    uint64_t word = is_free ? page->free_bits[w] : ~page->free_bits[w];
+    uint64_t word = free_word(page, w);
+    if (!is_free) word = ~word;
     if (w == word_of(from)) word &= ~0ull << (from % kWordBits);
     if (word == 0) continue;
     uint32_t found = w * kWordBits + lowest_bit(word);
@@ -22,35 +32,57 @@ uint32_t next_block(const PageHeader* page, uint32_t from, bool is_free) {
   return page->capacity;
 }
 
-size_t purge_blocks(const PageHeader* page, uint32_t from, uint32_t to, size_t least_bytes) {
-  uint64_t start = round_up(static_cast<uint64_t>(from) * page->block_bytes, kOsPageBytes);
-  uint64_t end = round_down(static_cast<uint64_t>(to) * page->block_bytes, kOsPageBytes);
-  if (start >= end || end - start < least_bytes || !os::purge(page->start + start, end - start)) return 0;
-  return end - start;
+uint32_t os_pages_between(uint64_t start_bytes, uint64_t end_bytes) {
+  auto first = static_cast<uint32_t>(divide_up(start_bytes, kOsPageBytes));
+  auto end = static_cast<uint32_t>(end_bytes / kOsPageBytes);
+  return first >= end ? 0 : static_cast<uint32_t>(low_bits(end) & ~low_bits(first));
 }
 
-size_t purge_if_worth_it(const PageHeader* page) {
+size_t purge_row(const PageHeader* page, uint32_t first, uint32_t count) {
+  bool is_given = os::purge(page->start + first * kOsPageBytes, count * kOsPageBytes);
+  count_purge(is_given ? count * kOsPageBytes : 0);
+  return is_given ? count * kOsPageBytes : 0;
+}
+
+size_t purge_if_worth_it(PageHeader* page) {
   size_t free_bytes = static_cast<size_t>(page->capacity - used_of(*page)) * page->block_bytes;
-  return free_bytes < kLeastFreeBytes ? 0 : page_purge_free_blocks(page, kLeastHoleBytes);
+  return free_bytes < kLeastFreeBytes ? 0 : page_purge_free_blocks(page, kLeastRowBytes);
 }
 
 }  // namespace
 
-size_t page_purge_free_blocks(const PageHeader* page, size_t least_bytes) {
-  size_t purged = 0;
+uint32_t page_free_os_pages(const PageHeader* page) {
+  uint64_t all_bytes = page->run_pages * kPageBytes;
+  uint32_t bits = os_pages_between(uint64_t{page->capacity} * page->block_bytes, all_bytes);
   for (uint32_t from = next_block(page, 0, true); from < page->capacity;) {
     uint32_t to = next_block(page, from, false);
-    purged += purge_blocks(page, from, to, least_bytes);
+    uint64_t start_bytes = uint64_t{from} * page->block_bytes, end_bytes = uint64_t{to} * page->block_bytes;
+    if (to == page->capacity) end_bytes = all_bytes;
+    bits |= os_pages_between(start_bytes, end_bytes);
     from = next_block(page, to, true);
   }
-  return purged;
+  return bits;
+}
+
+size_t page_purge_free_blocks(PageHeader* page, size_t least_bytes) {
+  // Blocks come and go in a current page without a note of what was given back.
+  bool is_noted = !is_taken_from(*page);
+  uint32_t bits = page_free_os_pages(page);
+  if (is_noted) bits &= ~load_relaxed(page->purged);
+  size_t purged_bytes = 0;
+  visit_rows(bits, [&](uint32_t first, uint32_t count) {
+    size_t bytes = count * kOsPageBytes < least_bytes ? 0 : purge_row(page, first, count);
+    purged_bytes += bytes;
+    if (is_noted && bytes > 0) page_note_purged(page, row_of(first, count));
+  });
+  return purged_bytes;
 }
 
 size_t arena_purge_free_blocks(Arena* arena) {
   size_t purged = 0;
   for (Bucket& bucket : arena->buckets) {
     if (has_page(bucket)) purged += purge_if_worth_it(bucket.page);
-    for (const PageHeader* page = bucket.partial.first(); page != nullptr; page = page->next) {
+    for (PageHeader* page = bucket.partial.first(); page != nullptr; page = page->next) {
       purged += purge_if_worth_it(page);
     }
   }

@@ -8,6 +8,8 @@
 #include "../os/os_pages.h"
 #include "arena.h"
 #include "header_check.h"
+#include "purge.h"
+#include "purger.h"
 
 namespace pagerun {
 
@@ -21,8 +23,10 @@ namespace {
 // use any more; and at once what exceeds both the pages in use and a fixed number.
 constexpr size_t kKeptAtMostPages = (256 << 20) / kPageBytes;
 constexpr size_t kKeptAlwaysPages = (4 << 20) / kPageBytes;
+constexpr size_t kKeptWhenEagerPages = (1 << 20) / kPageBytes;
 constexpr size_t kHardlyAnyShare = 8;  // in use: less than this part of the dirty pages
 constexpr uint64_t kIntervalMilliseconds = 250;
+constexpr size_t kMostPurgedBytes = 8 << 20;  // at once: the kernel keeps other calls waiting meanwhile
 
 void set_kind(PageHeader* page, PageKind kind) { store_relaxed(page->kind, kind); }
 
@@ -91,6 +95,17 @@ void set_run_bytes(PageHeader* run, size_t bytes) {
   store_relaxed(run->run_bytes, bytes);
 }
 
+bool purge_run(const PageHeader* run) {
+  size_t all_bytes = run->run_pages * kPageBytes;
+  for (size_t at = 0; at < all_bytes; at += kMostPurgedBytes) {
+    size_t bytes = all_bytes - at < kMostPurgedBytes ? all_bytes - at : kMostPurgedBytes;
+    bool is_purged = os::purge(run->start + at, bytes);
+    count_purge(is_purged ? bytes : 0);
+    if (!is_purged) return false;
+  }
+  return true;
+}
+
 }  // namespace
 
 constexpr uint32_t RunList::bin_of(size_t pages) {
@@ -102,6 +117,7 @@ constexpr uint32_t RunList::bin_of(size_t pages) {
 
 // How many dirty pages may stay now.
 size_t RunList::dirty_limit() {
+  if (purger_is_eager() && dirty_pages_ > kKeptWhenEagerPages) return 0;
   size_t at_most = taken_pages_ > kKeptAtMostPages ? taken_pages_ : kKeptAtMostPages;
   if (dirty_pages_ > at_most) return at_most / 2;
   if (dirty_pages_ <= kKeptAlwaysPages) return dirty_pages_;
@@ -197,12 +213,13 @@ PageHeader* RunList::split(PageHeader* run, uint32_t pages) {
   if (rest > 0) insert(run + pages, rest, dirty);
   mark_run(run, pages, dirty);
   taken_pages_ += pages;
+  note_surplus();
   return run;
 }
 
 PageHeader* RunList::take_locked(uint32_t pages) {
   PageHeader* run = find(bins_[true], pages);
-  if (run == nullptr) run = find(bins_[false], pages);
+  if (run == nullptr && (run = find(bins_[false], pages)) != nullptr) count_retaken(pages * kPageBytes);
   if (run != nullptr) return split(run, pages);
   run = take_fresh(pages);
   if (run == nullptr) return nullptr;
@@ -236,6 +253,7 @@ PageHeader* RunList::take_aligned_locked(uint32_t pages, uint32_t align_pages) {
 }
 
 void RunList::put_locked(PageHeader* head, uint32_t pages, bool dirty) {
+  if (dirty) purger_note(pages);
   taken_pages_ -= pages;
   set_kind(head, PageKind::kNone);
   PageHeader* first = head;
@@ -385,6 +403,7 @@ bool RunList::grow_locked(PageHeader* head, uint32_t pages) {
     bool dirty = behind->run_dirty != 0;
     remove(behind);
     if (rest > 0) insert(behind + more, rest, dirty);
+    note_surplus();
   }
   mark_follow(head, had, pages);
   store_relaxed(head->run_pages, pages);
@@ -420,9 +439,17 @@ PageHeader* RunList::take_largest_dirty() {
     remove(run);
     mark_run(run, pages, true);
     taken_pages_ += pages;
+    note_surplus();
     return run;
   }
   return nullptr;
+}
+
+size_t RunList::surplus_pages() {
+  LockGuard guard(lock_);
+  size_t surplus = surplus_;
+  surplus_ = dirty_pages_;
+  return surplus;
 }
 
 size_t RunList::give_back(size_t keep_pages) {
@@ -434,7 +461,7 @@ size_t RunList::give_back(size_t keep_pages) {
       if (dirty_pages_ <= keep_pages) return given;
       run = take_largest_dirty();
     }
-    bool purged = os::purge(run->start, run->run_pages * kPageBytes);
+    bool purged = purge_run(run);
     LockGuard guard(lock_);
     uint32_t pages = run->run_pages;
     put_locked(run, pages, !purged);

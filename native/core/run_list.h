@@ -77,6 +77,9 @@ class RunList {
   /// the pages given back. Makes its system calls without the lock.
   size_t give_back(size_t keep_pages);
 
+  /// Pages that may hold content and were not needed at any moment since the last call.
+  size_t surplus_pages();
+
   /// The same, for as many as it is time to give back now.
   void give_back_excess();
 
@@ -114,11 +117,15 @@ class RunList {
   PageHeader* take_fenced(uint32_t pages);
   PageHeader* take_largest_dirty();
   size_t dirty_limit();
+  void note_surplus() {
+    if (dirty_pages_ < surplus_) surplus_ = dirty_pages_;
+  }
 
   Lock lock_;
   Bins bins_[2];             // [0] clean: zero and not in memory; [1] dirty
   size_t dirty_pages_ = 0;   // in dirty free runs
   size_t dirty_lowest_ = 0;  // of dirty_pages_ in this interval: so many pages were not needed
+  size_t surplus_ = 0;       // of dirty_pages_ since surplus_pages() was called: the same for the background thread
   uint64_t interval_start_ = 0;
   size_t taken_pages_ = 0;  // in use by arenas and large blocks
 };

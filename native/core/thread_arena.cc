@@ -6,8 +6,10 @@
 #include "block_hold.h"
 #include "made_arena.h"
 #include "mapping_table.h"
+#include "purger.h"
 #include "range_table.h"
 #include "run_list.h"
+#include "sweep.h"
 #include "unreadable_blocks.h"
 
 namespace pagerun {
@@ -41,6 +43,7 @@ void thread_ended(void* round) {
 void locks_take() {
   late_lock.take();
   arenas_lock.take();
+  sweep_lock.take();
   run_list.lock().take();
   mapping_table.lock().take();
   range_table.lock().take();
@@ -54,6 +57,7 @@ void locks_give() {
   range_table.lock().give();
   mapping_table.lock().give();
   run_list.lock().give();
+  sweep_lock.give();
   arenas_lock.give();
   late_lock.give();
 }
@@ -61,10 +65,11 @@ void locks_give() {
 // The child has one thread: nobody sleeps on a lock, and the other threads' arenas stay as they were caught.
 void fork_in_child() {
   for (Lock* lock : {&unreadable_blocks.lock(), &holds_lock(), &range_table.lock(), &mapping_table.lock(),
-                     &run_list.lock(), &late_lock, &hooks_lock})
+                     &run_list.lock(), &sweep_lock, &late_lock, &hooks_lock})
     lock->reset();
   arenas_orphan(arena_now(), late_arena);
   made_arenas_fork(arena_now());
+  purger_fork();
   arenas_lock.reset();
 }
 

@@ -6,6 +6,7 @@
 #include "../core/header_check.h"
 #include "../core/made_arena.h"
 #include "../core/mapping_table.h"
+#include "../core/purge.h"
 #include "../core/range_table.h"
 #include "../os/memory.h"
 #include "walk.h"
@@ -220,6 +221,13 @@ void add_regions(SnapshotTotals& totals) {
   }
 }
 
+void add_purges(SnapshotTotals& totals) {
+  totals.purged_bytes = purge_counters.purged_bytes.load(std::memory_order_relaxed);
+  totals.purges = purge_counters.purges.load(std::memory_order_relaxed);
+  totals.retaken_bytes = purge_counters.retaken_bytes.load(std::memory_order_relaxed);
+  totals.purge_passes = purge_counters.passes.load(std::memory_order_relaxed);
+}
+
 void add_page(SnapshotTotals& totals, uint64_t used, uint64_t block_bytes) {
   totals.live_blocks += used;
   totals.live_bytes += used * block_bytes;
@@ -293,6 +301,7 @@ const Snapshot* snapshot_take() {
   copy_ranges(writer);
   add_ranges(snapshot.totals);
   add_regions(snapshot.totals);
+  add_purges(snapshot.totals);
   snapshot.totals.arenas = snapshot.arena_count;
   snapshot.arenas = writer.arenas;
   snapshot.pages = writer.pages;
@@ -324,6 +333,7 @@ SnapshotTotals memory_totals() {
   for (size_t i = 0; i < mapping_table.count(); i++) add_mapping(totals, mapping_table.entries()[i]);
   add_ranges(totals);
   add_regions(totals);
+  add_purges(totals);
   return totals;
 }
 

@@ -76,6 +76,11 @@ struct SnapshotTotals {
   uint64_t arenas;
   uint64_t ranges;       // beside all of the above: OS pages that programs mapped for themselves
   uint64_t range_bytes;  // guards not counted
+  // Since the process began, as core/purge.h counts.
+  uint64_t purged_bytes;
+  uint64_t purges;
+  uint64_t retaken_bytes;
+  uint64_t purge_passes;
 };
 
 struct Snapshot {

@@ -11,6 +11,7 @@ namespace {
 
 constexpr uint32_t kHalfBits = 32;
 constexpr uint32_t kWholeWord = ~0u;
+constexpr uint32_t kHalfWord = 0xffff;
 // The word of the header that holds capacity, class and kind; and the part of it that is the kind.
 constexpr size_t kIdentityOffset = offsetof(PageHeader, capacity);
 constexpr uint32_t kKindShift = 8 * (offsetof(PageHeader, kind) - kIdentityOffset);
@@ -65,7 +66,7 @@ bool watch_bucket(const Region& region, const PageHeader* page, size_t page_numb
   watch->words[0] = watched(headers, member(page, kIdentityOffset), kWholeWord, identity);
   watch->words[1] = watched_bit(free_window, free_bits, index);
   watch->words[2] = watched_bit(remote_window, remote_bits, index);
-  watch->words[3] = watched(headers, &page->held_blocks, kWholeWord, 0);
+  watch->words[3] = watched(headers, &page->held_blocks, kHalfWord, 0);
   return true;
 }
 

@@ -56,6 +56,7 @@ Napi::Object load(Napi::Env env, Napi::Object exports) {
   define_move_calls(exports, environment);
   define_shared_calls(exports, environment);
   define_report_calls(exports, environment);
+  define_purge_calls(exports, environment);
   define_fault_calls(exports);
   define_textbook_calls(exports, environment);
   define_contention_calls(exports);

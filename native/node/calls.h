@@ -42,6 +42,9 @@ void define_shared_calls(Napi::Object exports, Environment* environment);
 /// verify, memoryTotals, snapshot.
 void define_report_calls(Napi::Object exports, Environment* environment);
 
+/// purge, setBudget.
+void define_purge_calls(Napi::Object exports, Environment* environment);
+
 /// failSystemCall, systemCalls.
 void define_fault_calls(Napi::Object exports);
 

@@ -39,6 +39,10 @@ Napi::Object totals_from(Napi::Env env, const SnapshotTotals& totals) {
   object.Set("arenas", number_from(env, totals.arenas));
   object.Set("ranges", number_from(env, totals.ranges));
   object.Set("rangeBytes", number_from(env, totals.range_bytes));
+  object.Set("purgedBytes", number_from(env, totals.purged_bytes));
+  object.Set("purges", number_from(env, totals.purges));
+  object.Set("retakenBytes", number_from(env, totals.retaken_bytes));
+  object.Set("purgePasses", number_from(env, totals.purge_passes));
   return object;
 }
 

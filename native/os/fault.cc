@@ -2,6 +2,8 @@
 
 #include <atomic>
 
+#include "background.h"
+
 namespace pagerun::os {
 
 namespace {
@@ -19,6 +21,7 @@ void fail_call(uint64_t n, uint64_t count) {
 }
 
 bool should_fail() {
+  if (is_background()) return false;
   uint64_t number = calls.fetch_add(1, std::memory_order_relaxed) + 1;
   uint64_t first = fail_first.load(std::memory_order_relaxed);
   return first != 0 && number >= first && number < fail_end.load(std::memory_order_relaxed);

@@ -1,5 +1,6 @@
-// Makes chosen system calls of os/ fail, so that every path of refusal can be walked in a test. Off, it is one relaxed
-// load beside a system call. Thread rule: any thread; calls are numbered over the whole process.
+// Makes chosen system calls of os/ fail, so that every path of refusal can be walked in a test. Off, it is two relaxed
+// loads beside a system call. Calls of the background thread are neither numbered nor failed. Thread rule: any thread;
+// calls are numbered over the whole process.
 #pragma once
 
 #include <cstdint>

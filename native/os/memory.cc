@@ -7,23 +7,12 @@
 
 #include <cerrno>
 
+#include "errno_keeper.h"
 #include "fault.h"
 
 namespace pagerun::os {
 
 namespace {
-
-// free() must keep errno, and malloc sets it only when it fails as a whole.
-class ErrnoKeeper {
- public:
-  ErrnoKeeper() : saved_(errno) {}
-  ~ErrnoKeeper() { errno = saved_; }
-  ErrnoKeeper(const ErrnoKeeper&) = delete;
-  ErrnoKeeper& operator=(const ErrnoKeeper&) = delete;
-
- private:
-  int saved_;
-};
 
 void* map_with(void* hint, size_t bytes, int protection, int flags, bool* is_taken = nullptr) {
   ErrnoKeeper keeper;

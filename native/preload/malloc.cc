@@ -12,7 +12,7 @@
 #include "../base/bits.h"
 #include "../core/hardened.h"
 #include "../core/place.h"
-#include "../core/run_list.h"
+#include "../core/purger.h"
 #include "../inspect/verify.h"
 #include "calls.h"
 #include "pagerun.h"
@@ -213,7 +213,7 @@ PAGERUN_EXPORT const char* pagerun_verify(const void** address) {
   return verdict.invariant;
 }
 
-PAGERUN_EXPORT int malloc_trim(size_t keep_bytes) { return run_list.give_back(keep_bytes / kPageBytes) > 0; }
+PAGERUN_EXPORT int malloc_trim(size_t keep_bytes) { return purge(true, keep_bytes / kPageBytes) > 0; }
 
 // Options of another allocator's tuning: refused where glibc refuses a value, otherwise accepted, without effect.
 PAGERUN_EXPORT int mallopt(int option, int value) {

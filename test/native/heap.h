@@ -2,10 +2,12 @@
 // Owns nothing. Thread rule: as the calls of the core.
 #pragma once
 
+#include "base/settings.h"
 #include "core/allocator.h"
 #include "core/arena.h"
 #include "core/hardened.h"
 #include "core/page.h"
+#include "core/purger.h"
 #include "core/region.h"
 #include "core/thread_arena.h"
 #include "harness.h"
@@ -13,6 +15,9 @@
 #include "inspect/verify.h"
 
 namespace pagerun {
+
+/// What is tested happens when the test says so, not when a background thread has looked round.
+inline const bool kIsPurgerOff = (purger_set_delay(kPurgeNever), true);
 
 inline bool expect_verified(const char* file, int line) {
   Verdict verdict = verify();

@@ -26,8 +26,11 @@ import {
   PagerunError,
   type PagerunErrorCode,
   type PagerunErrorOf,
+  type PurgeOptions,
+  type purge,
   realloc,
   type Snapshot,
+  type setBudget,
   type setLeakWarnings,
   type shared,
   snapshot,
@@ -58,6 +61,9 @@ same<ReturnType<typeof copyIn>, void>(true);
 same<Parameters<typeof mark>, [name: string]>(true);
 same<ReturnType<typeof memoryStats>, MemoryStats>(true);
 same<ReturnType<typeof snapshot>, Snapshot>(true);
+same<Parameters<typeof purge>, [options?: PurgeOptions | undefined]>(true);
+same<ReturnType<typeof purge>, number>(true);
+same<Parameters<typeof setBudget>, [bytes: number | bigint]>(true);
 same<ReturnType<typeof verify>, Verdict>(true);
 same<typeof capabilities, Capabilities>(true);
 

@@ -1,0 +1,214 @@
+#include "purger.h"
+
+#include "../base/settings.h"
+#include "../os/background.h"
+#include "../os/memory.h"
+#include "arena.h"
+#include "purge.h"
+#include "run_list.h"
+#include "sweep.h"
+#include "thread_arena.h"
+
+namespace pagerun {
+
+constinit Purger purger;
+
+namespace {
+
+constexpr int64_t kDelayOfSettings = -2;
+constexpr uint64_t kLooksPerDelay = 2;
+constexpr uint64_t kWorkShare = 32;
+constexpr uint64_t kLeastWorkMilliseconds = 8;  // the clock is coarse
+constexpr uint64_t kEagerShare = 10;            // near the budget the delay is this part
+constexpr uint64_t kNearBudgetShare = 8;        // near: less than this part of it is left
+constexpr uint64_t kMostPatience = 8;
+constexpr uint64_t kLooksPerJudgement = 8;
+constexpr uint64_t kLeastJudgedBytes = 4 << 20;
+constexpr size_t kMostSurplusPages = (128 << 20) / kPageBytes;
+constexpr size_t kLeftAlonePages = 8;  // not worth staying awake for
+
+int64_t delay() {
+  int64_t milliseconds = purger.delay_ms.load(std::memory_order_relaxed);
+  return milliseconds == kDelayOfSettings ? settings().purge_delay_ms : milliseconds;
+}
+
+bool is_in_state(PurgerState state) {
+  return purger.state.load(std::memory_order_relaxed) == static_cast<uint32_t>(state);
+}
+
+bool change_state(PurgerState from, PurgerState to) {
+  auto expected = static_cast<uint32_t>(from);
+  return purger.state.compare_exchange_strong(expected, static_cast<uint32_t>(to), std::memory_order_seq_cst);
+}
+
+// Dirty pages beyond those that were needed since the last look, as many as one look gives back. Bytes given back.
+size_t give_back_surplus(bool is_all) {
+  size_t surplus = run_list.surplus_pages(), dirty = 0;
+  {
+    LockGuard guard(run_list.lock());
+    dirty = run_list.dirty_pages();
+  }
+  if (is_all || surplus > dirty) surplus = dirty;
+  size_t most = dirty / 2 > kMostSurplusPages ? dirty / 2 : kMostSurplusPages;
+  if (surplus > most) surplus = most;
+  return surplus == 0 ? 0 : run_list.give_back(dirty - surplus) * kPageBytes;
+}
+
+// The background thread's own.
+class Looks {
+ public:
+  void run() {
+    for (;;) {
+      rest();
+      bool is_done = look();
+      purge_counters.passes.fetch_add(1, std::memory_order_relaxed);
+      judge();
+      if (is_done) sleep();
+    }
+  }
+
+ private:
+  uint64_t milliseconds_between() const {
+    int64_t wanted = delay();
+    if (wanted < 0) return UINT32_MAX;
+    uint64_t between = static_cast<uint64_t>(wanted) * patience_ / kLooksPerDelay;
+    if (purger_is_eager()) between /= kEagerShare;
+    return between == 0 ? 1 : between;
+  }
+
+  // Until it is time for the next look, or somebody calls for it.
+  void rest() {
+    os::wait_while(purger.calls, calls_, static_cast<int64_t>(milliseconds_between()));
+    calls_ = purger.calls.load(std::memory_order_relaxed);
+  }
+
+  // True when all that rests was given back, and what does not rest is not worth another look.
+  bool look() {
+    if (delay() < 0) return true;
+    find_eager();
+    give_back_surplus(purger_is_eager());
+    uint64_t work = milliseconds_between() / kWorkShare;
+    if (work < kLeastWorkMilliseconds) work = kLeastWorkMilliseconds;
+    bool is_all = purger_is_eager() || delay() == 0;
+    bool is_at_end = sweep_.go_on(is_all ? SweepWhich::kChanged : SweepWhich::kQuiet, os::milliseconds() + work);
+    LockGuard guard(run_list.lock());
+    return is_at_end && sweep_.pending_pages() <= kLeftAlonePages && run_list.dirty_pages() <= kLeftAlonePages;
+  }
+
+  void find_eager() {
+    uint64_t budget = purger.budget_bytes.load(std::memory_order_relaxed);
+    purger.is_eager.store(budget != 0 && os::resident_bytes() > budget - budget / kNearBudgetShare,
+                          std::memory_order_relaxed);
+  }
+
+  // The delay follows from what became of what was given back.
+  void judge() {
+    if (++looks_ % kLooksPerJudgement != 0) return;
+    uint64_t purged = purge_counters.purged_bytes.load(std::memory_order_relaxed);
+    uint64_t retaken = purge_counters.retaken_bytes.load(std::memory_order_relaxed);
+    uint64_t more = purged - purged_, again = retaken - retaken_;
+    purged_ = purged;
+    retaken_ = retaken;
+    bool is_wrong = again > kLeastJudgedBytes && again * 2 > more;
+    if (is_wrong && patience_ < kMostPatience) patience_ *= 2;
+    if (!is_wrong && patience_ > 1) patience_ /= 2;
+  }
+
+  // Whoever frees before this thread is known to be asleep is seen by one more look; whoever frees later sees the
+  // state.
+  void sleep() {
+    purger.freed_pages.store(0, std::memory_order_relaxed);
+    if (!change_state(PurgerState::kAwake, PurgerState::kAsleep)) return;
+    if (!os::fence_all_threads()) std::atomic_thread_fence(std::memory_order_seq_cst);
+    if (look() || delay() < 0) {
+      while (is_in_state(PurgerState::kAsleep))
+        os::wait_while(purger.state, static_cast<uint32_t>(PurgerState::kAsleep), -1);
+    }
+    change_state(PurgerState::kAsleep, PurgerState::kAwake);
+  }
+
+  Sweep sweep_;
+  uint32_t calls_ = 0;
+  uint64_t looks_ = 0;
+  uint64_t patience_ = 1;
+  uint64_t purged_ = 0;
+  uint64_t retaken_ = 0;
+};
+
+void run_background() {
+  os::become_background("pagerun-purge");
+  static constinit Looks looks;
+  looks = Looks();  // a parent's, in whatever it was doing
+  looks.run();
+}
+
+void wake() {
+  if (change_state(PurgerState::kAsleep, PurgerState::kAwake)) os::wake(purger.state);
+}
+
+// What the thread can give back of its own arena without anybody's help.
+size_t purge_own(bool force) {
+  Arena* arena = arena_now();
+  if (arena == &empty_arena || arena == &ended_arena) return 0;
+  if (!force) {
+    arena_drain(arena);
+    return 0;
+  }
+  arena_rest(arena);
+  size_t given = 0;
+  for (Bucket& bucket : arena->buckets) {
+    for (PageHeader* page = bucket.partial.first(); page != nullptr; page = page->next)
+      given += is_hardened(*page) ? 0 : page_purge_free_blocks(page);
+  }
+  return given;
+}
+
+}  // namespace
+
+void purger_note_slow(uint32_t pages) {
+  if (purger.freed_pages.fetch_add(pages, std::memory_order_relaxed) + pages >= kWakePages) wake();
+}
+
+void purger_start() {
+  Arena* arena = arena_now();
+  if (arena == &ended_arena || arena->state.load(std::memory_order_relaxed) != ArenaState::kActive) return;
+  uint64_t budget = settings().rss_target_bytes;
+  if (purger.budget_bytes.load(std::memory_order_relaxed) == 0)
+    purger.budget_bytes.store(budget, std::memory_order_relaxed);
+  if (!change_state(PurgerState::kNone, delay() < 0 ? PurgerState::kOff : PurgerState::kAwake)) return;
+  if (delay() < 0) return;
+  if (!os::start_thread(run_background)) change_state(PurgerState::kAwake, PurgerState::kOff);
+}
+
+void purger_set_delay(int64_t milliseconds) {
+  purger.delay_ms.store(milliseconds, std::memory_order_relaxed);
+  change_state(PurgerState::kOff, PurgerState::kNone);
+  purger.calls.fetch_add(1, std::memory_order_relaxed);
+  os::wake(purger.calls);
+  wake();
+}
+
+void purger_set_budget(uint64_t bytes) {
+  purger.budget_bytes.store(bytes, std::memory_order_relaxed);
+  if (bytes == 0) purger.is_eager.store(false, std::memory_order_relaxed);
+  purger.calls.fetch_add(1, std::memory_order_relaxed);
+  os::wake(purger.calls);
+  wake();
+}
+
+size_t purge(bool force, size_t keep_pages) {
+  size_t given = purge_own(force);
+  Sweep sweep;
+  sweep.go_on(force ? SweepWhich::kAll : SweepWhich::kQuiet, UINT64_MAX);
+  given += sweep.given_bytes();
+  return given + (force ? run_list.give_back(keep_pages) * kPageBytes : give_back_surplus(false));
+}
+
+void purger_fork() {
+  os::forget_background();
+  sweep_claims.count.store(0, std::memory_order_relaxed);
+  purger.is_eager.store(false, std::memory_order_relaxed);
+  if (!is_in_state(PurgerState::kOff)) purger.state.store(0, std::memory_order_relaxed);
+}
+
+}  // namespace pagerun

@@ -1,0 +1,38 @@
+// What a background thread needs of the system: to be started, to sleep and be woken, a fence over all threads, and the
+// process's resident memory. Owns nothing but which thread is the background one. Every refusal is a value; errno is
+// left as it was. Thread rule: any thread, unless said otherwise.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+namespace pagerun::os {
+
+/// Starts a detached thread with a small stack and every signal blocked. The C library allocates for it: not to be
+/// called where that cannot be borne. False when refused, or in a child of vfork, which may not.
+bool start_thread(void (*body)());
+
+/// For the thread that was started: takes the name (15 characters at most), and is the background thread from now on.
+void become_background(const char* name);
+
+/// True on the background thread, whose system calls fault.h leaves alone.
+bool is_background();
+
+/// For the child of a fork: there is no such thread, and threads may be started from here.
+void forget_background();
+
+/// Waits until every running thread of the process has passed a full memory fence (membarrier(2)); false where the
+/// kernel has no such thing.
+bool fence_all_threads();
+
+/// Sleeps while `word` is `value`, at most so many milliseconds; for ever when less than 0.
+void wait_while(std::atomic<uint32_t>& word, uint32_t value, int64_t milliseconds);
+
+/// Wakes who waits on `word`.
+void wake(std::atomic<uint32_t>& word);
+
+/// Resident memory of the process; 0 when the system does not tell.
+size_t resident_bytes();
+
+}  // namespace pagerun::os
