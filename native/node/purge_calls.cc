@@ -10,8 +10,8 @@ napi_value call_purge(napi_env env, napi_callback_info info) {
   Environment* environment = environment_of(env, info);
   MailboxWord* mailbox = environment->mailbox;
   bool force = mailbox[0].number != 0;
-  // The environment's arena is not the thread's: when all is to go, each of the two in its turn. What has rested is seen
-  // by one look.
+  // The environment's arena is not the thread's: when all is to go, each of the two in its turn. What has rested is
+  // seen by one look.
   size_t bytes = force ? environment->core->purge(force, 0) : 0;
   {
     ArenaScope scope(environment);
