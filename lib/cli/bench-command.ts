@@ -6,15 +6,7 @@ import { describeLoad, describeMachine, formatMachine } from "../figures/machine
 import type { Missing } from "../figures/peers.js";
 import { formatClock, Progress } from "../figures/progress.js";
 import { orderForRound } from "../figures/rounds.js";
-import {
-  type Contender,
-  environmentOf,
-  findContenders,
-  isOwn,
-  kBaseline,
-  kOwn,
-  leftOutOf,
-} from "./bench-contenders.js";
+import { type Contender, environmentOf, findContenders, kBaseline, kOwn, leftOutOf } from "./bench-contenders.js";
 import { type Finding, findingsOf } from "./bench-findings.js";
 import { type BenchOptions, BenchUsageError, kBenchHelp, parseBenchOptions } from "./bench-options.js";
 import { renderPage } from "./bench-page.js";
@@ -131,14 +123,13 @@ function notesOf(bench: Bench): string[] {
 
 /** pagerun, or the form of it that was asked for instead. */
 function leadOf({ contenders }: Bench, rows: readonly CommandRow[]): string | undefined {
-  const own = contenders.filter((contender) => isOwn(contender, ownLibrary())).map(({ name }) => name);
+  const own = contenders.filter(({ isOwn }) => isOwn).map(({ name }) => name);
   return [kOwn, ...own].find((name) => own.includes(name) && rows.some(({ contender }) => contender === name));
 }
 
 function judge(bench: Bench, rows: readonly CommandRow[]): Finding[] {
   const lead = leadOf(bench, rows);
-  const library = ownLibrary();
-  const others = bench.contenders.filter((contender) => !isOwn(contender, library)).map(({ name }) => name);
+  const others = bench.contenders.filter(({ isOwn }) => !isOwn).map(({ name }) => name);
   return lead === undefined ? [] : findingsOf(rows, bench.metrics, lead, others);
 }
 

@@ -5,6 +5,7 @@ import { basename, resolve } from "node:path";
 import { findPeers, libcVersion, type Missing } from "../figures/peers.js";
 import { type BenchOptions, BenchUsageError } from "./bench-options.js";
 import type { OwnLibrary } from "./own-library.js";
+import { asBytes, environmentOn } from "./program-environment.js";
 
 export const kBaseline = "glibc";
 export const kOwn = "pagerun";
@@ -16,6 +17,8 @@ export interface Contender {
   library: string | undefined;
   /** What it needs in the environment beside that. */
   environment: Readonly<Record<string, string>>;
+  /** Whether it is pagerun, in any form: the others are what it is compared with. */
+  isOwn: boolean;
 }
 
 /**
@@ -39,11 +42,24 @@ export function leftOutOf(environment: NodeJS.ProcessEnv): string[] {
     .sort();
 }
 
+/** As `pagerun <command>` would have it, with what known packages need beside the preload. */
+function environmentOnOwn(library: string, contender: Contender, rest: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  const entries = Object.entries(rest).map(([name, value]) => asBytes(`${name}=${value}`));
+  const added = environmentOn(library, entries, contender.environment).map((entry) => {
+    const text = Buffer.from(entry, "latin1").toString();
+    const split = text.indexOf("=");
+    return [text.slice(0, split), text.slice(split + 1)];
+  });
+  return Object.fromEntries(added);
+}
+
 /** The environment of the command on `contender`. */
 export function environmentOf(contender: Contender, environment: NodeJS.ProcessEnv = process.env): NodeJS.ProcessEnv {
   const rest = Object.fromEntries(Object.entries(environment).filter(([name]) => !kSettings.test(name)));
-  const preload = contender.library === undefined ? {} : { LD_PRELOAD: contender.library };
-  return { ...rest, ...contender.environment, ...preload };
+  const { library, isOwn } = contender;
+  if (library === undefined) return { ...rest, ...contender.environment };
+  if (isOwn) return environmentOnOwn(library, contender, rest);
+  return { ...rest, ...contender.environment, LD_PRELOAD: library };
 }
 
 function isWanted({ contenders }: BenchOptions, name: string): boolean {
@@ -51,7 +67,7 @@ function isWanted({ contenders }: BenchOptions, name: string): boolean {
 }
 
 function ownContenders({ variants }: BenchOptions, own: OwnLibrary): Contender[] {
-  const base = { version: own.version, library: realpathSync(own.library) };
+  const base = { version: own.version, library: realpathSync(own.library), isOwn: true };
   return [
     { ...base, name: kOwn, environment: {} },
     { ...base, name: "pagerun-hardened", environment: { PAGERUN_PROFILE: "hardened" } },
@@ -64,7 +80,13 @@ function namedContenders({ libraries }: BenchOptions): Contender[] {
     const library = resolve(path);
     if (!existsSync(library))
       throw new BenchUsageError(`Expected a shared library for --so ${name} but ${path} is not there.`);
-    return { name, version: basename(realpathSync(library)), library: realpathSync(library), environment: {} };
+    return {
+      name,
+      version: basename(realpathSync(library)),
+      library: realpathSync(library),
+      environment: {},
+      isOwn: false,
+    };
   });
 }
 
@@ -76,16 +98,11 @@ export function findContenders(options: BenchOptions, own: OwnLibrary): { found:
   const version = libcVersion();
   const peers = findPeers((name) => isWanted(options, name));
   const found = [
-    { name: kBaseline, version, library: undefined, environment: {} },
-    { name: "glibc-tuned", version, library: undefined, environment: kTuning },
+    { name: kBaseline, version, library: undefined, environment: {}, isOwn: false },
+    { name: "glibc-tuned", version, library: undefined, environment: kTuning, isOwn: false },
     ...ownContenders(options, own),
-    ...peers.found.map((peer) => ({ ...peer, library: realpathSync(peer.library), environment: {} })),
+    ...peers.found.map((peer) => ({ ...peer, library: realpathSync(peer.library), environment: {}, isOwn: false })),
     ...namedContenders(options),
   ];
   return { found: found.filter(({ name }) => isWanted(options, name)), missing: peers.missing };
-}
-
-/** Ours in any form: what the other contenders are compared with. */
-export function isOwn(contender: Contender, own: OwnLibrary): boolean {
-  return contender.library === realpathSync(own.library);
 }

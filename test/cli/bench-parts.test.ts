@@ -1,4 +1,5 @@
 // The parts of `pagerun bench` alone: its options, what is known of a running command, rows, sentences, table and report.
+import { realpathSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { environmentOf, leftOutOf } from "../../lib/cli/bench-contenders.js";
 import { drawCurves } from "../../lib/cli/bench-curves.js";
@@ -74,15 +75,22 @@ describe("the options", () => {
 
 describe("the environment of a contender", () => {
   const environment = { PATH: "/bin", LD_PRELOAD: "/other.so", MALLOC_ARENA_MAX: "1", PAGERUN_PROFILE: "fast" };
-  const pagerun = { name: "p", version: "", library: "/p.so", environment: { PAGERUN_PROFILE: "hardened" } };
+  const peer = { name: "p", version: "", library: "/p.so", environment: { SETTING: "1" }, isOwn: false };
 
   test("has its preload and settings, and none of the caller's", () => {
-    expect(environmentOf(pagerun, environment)).toEqual({
+    expect(environmentOf(peer, environment)).toEqual({ PATH: "/bin", LD_PRELOAD: "/p.so", SETTING: "1" });
+    expect(environmentOf({ ...peer, library: undefined, environment: {}, isOwn: false }, environment)).toEqual({
       PATH: "/bin",
-      LD_PRELOAD: "/p.so",
-      PAGERUN_PROFILE: "hardened",
     });
-    expect(environmentOf({ ...pagerun, library: undefined, environment: {} }, environment)).toEqual({ PATH: "/bin" });
+  });
+
+  test("is for pagerun what the launcher makes of it, texts beyond ASCII included", () => {
+    const library = realpathSync(process.execPath);
+    const own = { ...peer, library, isOwn: true, environment: { PAGERUN_PROFILE: "hardened" } };
+    expect(environmentOf(own, { ...environment, NAME: "\u00e4\u20ac=b" })).toEqual({
+      ...{ PATH: "/bin", NAME: "\u00e4\u20ac=b", LD_PRELOAD: library, PAGERUN_PROFILE: "hardened" },
+      MALLOC_ARENA_MAX: expect.stringMatching(/^\d+$/),
+    });
   });
 
   test("what is left out is named", () => {
@@ -267,8 +275,8 @@ describe("the sentences", () => {
 describe("the report", () => {
   const machine = { processor: "<b>", cores: 2, memoryBytes: 2 ** 30, system: "s", kernel: "k", node: "n", v8: "v" };
   const contenders = [
-    { name: "glibc", version: "2", library: undefined, environment: {} },
-    { name: "pagerun", version: "1", library: "/x/<lib>.so", environment: { A: "b" } },
+    { name: "glibc", version: "2", library: undefined, environment: {}, isOwn: false },
+    { name: "pagerun", version: "1", library: "/x/<lib>.so", environment: { A: "b" }, isOwn: true },
   ];
   const page = renderPage({
     ...{ name: "a <command>", rows, results, metrics, findings: [], contenders, baseline: "glibc", machine, trials: 3 },
