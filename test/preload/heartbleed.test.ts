@@ -2,16 +2,10 @@
 // every allocator that hands blocks out as they are, the fast profile among them; the hardened profile has zeroed it.
 import { spawnSync } from "node:child_process";
 import { beforeAll, describe, expect, test } from "vitest";
-import { codeFiles, read } from "../structure/tree.js";
 import { compile, library } from "./programs.js";
 
 const secret = "PRIVATE-KEY-7f3a91c4";
 const requests = `login ${secret}\nheartbeat 1000 hello\n`.repeat(5);
-
-/** False in a build in which nothing looks at the profile yet: then there is nothing to be shown. */
-const hasHardened = codeFiles().some(
-  (file) => /^native\/(core|harden|preload)\//.test(file) && read(file).includes("Profile::kHardened"),
-);
 
 let server: string;
 
@@ -36,7 +30,7 @@ describe("a server in C with the size-field bug", () => {
     expect(answers({ LD_PRELOAD: library, PAGERUN_PROFILE: "fast" })).toContain(secret);
   });
 
-  test.runIf(hasHardened)("keeps it in the hardened profile", () => {
+  test("keeps it in the hardened profile", () => {
     expect(answers({ LD_PRELOAD: library, PAGERUN_PROFILE: "hardened" })).not.toContain(secret);
   });
 });
