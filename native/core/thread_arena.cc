@@ -3,6 +3,7 @@
 #include <pthread.h>
 
 #include "../harden/policy.h"
+#include "../os/background.h"
 #include "block_hold.h"
 #include "made_arena.h"
 #include "mapping_table.h"
@@ -80,7 +81,9 @@ void hooks_set_up() {
     if (!has_end_key.load(std::memory_order_relaxed) && pthread_key_create(&end_key, thread_ended) == 0)
       has_end_key.store(true, std::memory_order_release);
   }
-  if (!has_fork_handlers.exchange(true)) pthread_atfork(locks_take, locks_give, fork_in_child);
+  if (has_fork_handlers.exchange(true)) return;
+  os::forget_background();
+  pthread_atfork(locks_take, locks_give, fork_in_child);
 }
 
 #ifdef __x86_64__

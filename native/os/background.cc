@@ -27,8 +27,6 @@ constexpr size_t kStackBytes = 64 << 10;  // beside the thread-local storage of 
 std::atomic<pid_t> home{0};
 std::atomic<void*> background{nullptr};  // thread pointer
 
-[[gnu::constructor]] void find_home() { home.store(getpid(), std::memory_order_relaxed); }
-
 void* run(void* body) {
   reinterpret_cast<void (*)()>(body)();
   return nullptr;

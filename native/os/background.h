@@ -19,7 +19,8 @@ void become_background(const char* name);
 /// True on the background thread, whose system calls fault.h leaves alone.
 bool is_background();
 
-/// For the child of a fork: there is no such thread, and threads may be started from here.
+/// There is no such thread, and threads may be started in this process: for the first call of a process, and for the
+/// child of a fork.
 void forget_background();
 
 /// Waits until every running thread of the process has passed a full memory fence (membarrier(2)); false where the
