@@ -83,6 +83,12 @@ const Damage kDamages[] = {
     {"a bit of a partial page that says free", "used == popcount(used bitmap)",
      [](Heap& heap) -> const PageHeader* { return heap.partial->free_bits[0] |= 1, heap.partial; },
      [](Heap& heap) { take_many(heap.partial); }},
+    {"a bit that says free in the word that is looked at last", "used == popcount(used bitmap)",
+     [](Heap& heap) -> const PageHeader* {
+       heap.partial->free_bits[words_of(heap.partial->capacity) - 1] |= 1;
+       return heap.partial;
+     },
+     [](Heap& heap) { take_many(heap.partial); }},
     {"bits of a partial page that say used", "used == popcount(used bitmap)",
      [](Heap& heap) -> const PageHeader* {
        for (uint32_t w = 0; w < words_of(heap.partial->capacity); w++) heap.partial->free_bits[w] = 0;
