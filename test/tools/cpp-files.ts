@@ -7,7 +7,7 @@ import { root } from "./steps.js";
 const ours = ["native", "test/native", "bench/native"];
 
 /** Programs in the words of others, C among them: formatted, but not held to the dialect. */
-export const foreign = ["test/preload", "test/programs"];
+export const foreign = ["test/fuzz", "test/preload", "test/programs"];
 
 /** Paths, relative to the root, of the files in `folders` whose name ends in one of `endings`, sorted. */
 export function cppFiles(endings: readonly string[] = [".cc", ".h"], folders: readonly string[] = ours): string[] {
