@@ -41,7 +41,7 @@ struct Purger {
 extern Purger purger;
 
 /// Counts pages that a thread has just freed, in whole or in part. A load, but for a sleeping background thread.
-void purger_note_slow(uint32_t pages);
+[[gnu::cold]] void purger_note_slow(uint32_t pages);
 
 inline void purger_note(uint32_t pages) {
   if (purger.state.load(std::memory_order_relaxed) == static_cast<uint32_t>(PurgerState::kAsleep)) [[unlikely]]
@@ -50,7 +50,7 @@ inline void purger_note(uint32_t pages) {
 
 /// Starts the background thread if it is time to. May allocate: the calling thread's arena is in the middle of nothing,
 /// and no lock is held, unless the thread has ended.
-void purger_start();
+[[gnu::cold]] void purger_start();
 
 inline void purger_consider() {
   bool is_none = purger.state.load(std::memory_order_relaxed) == static_cast<uint32_t>(PurgerState::kNone);

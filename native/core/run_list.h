@@ -104,7 +104,7 @@ class RunList {
 
   PageHeader* take_locked(uint32_t pages);
   PageHeader* take_aligned_locked(uint32_t pages, uint32_t align_pages);
-  PageHeader* split(PageHeader* run, uint32_t pages);
+  [[gnu::always_inline]] inline PageHeader* split(PageHeader* run, uint32_t pages);
   bool grow_locked(PageHeader* head, uint32_t pages);
   void shrink_locked(PageHeader* head, uint32_t pages);
   void put_locked(PageHeader* head, uint32_t pages, bool dirty);
