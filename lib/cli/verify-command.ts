@@ -14,6 +14,8 @@ const kHelp = `usage: pagerun verify [--seconds N] -- <command> [arguments]
 
 Runs the command without input and output, for N seconds at most (10 unless told), and says in one line whether it really
 runs on pagerun. Exit code 0: it does; 1: it does not, and the line says why.
+
+A static binary that another program turns into (exec) and that ends within milliseconds may go unseen: name it itself.
 `;
 
 const kUsageExit = 2;
