@@ -4,7 +4,7 @@ import { execFileSync } from "node:child_process";
 import { existsSync, realpathSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { findPeers, libcVersion, type Missing } from "#figures/peers.js";
-import { isWanted, kTextbookNames, type Options, UsageError } from "./options.js";
+import { isWanted, kHardenedName, kTextbookNames, type Options, UsageError } from "./options.js";
 
 export interface PreloadContender {
   name: string;
@@ -47,6 +47,8 @@ export function findPreloadContenders(
   const peers = findPeers((name) => isWanted(options, name), paths);
   found.push(...findTextbooks(options, join(dirname(pagerun.library), "libtextbook.so")));
   if (isWanted(options, "pagerun")) found.push({ name: "pagerun", ...pagerun });
+  if (options.contenders?.includes(kHardenedName))
+    found.push({ name: kHardenedName, ...pagerun, environment: { PAGERUN_PROFILE: "hardened" } });
   found.push(...peers.found);
   for (const { name, path } of options.libraries) {
     const library = resolve(path);

@@ -7,6 +7,8 @@ import { kSuites, type Suite } from "./rows.js";
 export const kPreloadNames = ["libc", "pagerun", "jemalloc", "mimalloc", "tcmalloc"] as const;
 /** The teaching allocators, by preload as well: only where they are named, since a list grows slow with its length. */
 export const kTextbookNames = ["free-list", "arenas", "bucket-pages"] as const;
+/** The same library as pagerun, in another profile: only where it is named. */
+export const kHardenedName = "pagerun-hardened";
 /** Contenders called from TypeScript. */
 export const kScriptNames = [
   "pagerun",
@@ -72,6 +74,7 @@ export const kHelp = `Compares pagerun with other allocators on this machine: li
   --contenders A,B    only these; the baseline (libc, in JavaScript napi-libc) always runs
                         C++: ${kPreloadNames.join(", ")}
                         the teaching allocators, only when named: ${kTextbookNames.join(", ")}
+                        pagerun's other profile, only when named: ${kHardenedName}
                         JavaScript: ${kScriptNames.join(", ")}
   --workload A,B      only these workloads, as the table names them
   --so NAME=PATH      one more C++ contender, by preload; may be repeated
@@ -123,7 +126,7 @@ function parseLibrary(text: string): ExtraLibrary {
   if (!/^[A-Za-z0-9._-]+$/.test(name) || path === "") {
     throw new UsageError(`Expected NAME=PATH for --so but received "${text}".`);
   }
-  const known: readonly string[] = [...kPreloadNames, ...kTextbookNames, ...kScriptNames];
+  const known: readonly string[] = [...kPreloadNames, ...kTextbookNames, kHardenedName, ...kScriptNames];
   if (known.includes(name)) throw new UsageError(`Expected a new name for --so but "${name}" is a contender already.`);
   return { name, path };
 }
@@ -144,6 +147,7 @@ function parseContenders(given: readonly string[], libraries: readonly ExtraLibr
   const known = new Set<string>([
     ...kPreloadNames,
     ...kTextbookNames,
+    kHardenedName,
     ...kScriptNames,
     ...libraries.map((library) => library.name),
   ]);

@@ -5,7 +5,7 @@
 // but pagerun is a peer; the fast peers are all but libc. A peer that has no figure for a workload is left out there.
 
 import { geometricMean } from "#figures/statistics.js";
-import { kTextbookNames } from "./options.js";
+import { kHardenedName, kTextbookNames } from "./options.js";
 import type { Metric, Row } from "./rows.js";
 import { comparable, isNativeRow } from "./sections.js";
 
@@ -68,7 +68,7 @@ function workloadName(key: string): string {
 function peersOf(figures: Figures): string[] {
   const names = new Set([...figures.values()].flatMap((ofWorkload) => [...ofWorkload.keys()]));
   // The teaching allocators are steps on the way, and no peers.
-  for (const name of [kOwn, ...kTextbookNames]) names.delete(name);
+  for (const name of [kOwn, kHardenedName, ...kTextbookNames]) names.delete(name);
   return [...names];
 }
 

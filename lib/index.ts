@@ -75,6 +75,7 @@ export {
   type Verdict,
   verify,
 } from "./report.js";
+export { SecureArena, type SecureArenaOptions } from "./secure-arena.js";
 export {
   setFloat32,
   setFloat64,

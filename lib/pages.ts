@@ -28,9 +28,20 @@ const protections: readonly PageProtection[] = ["none", "read", "readWrite"];
 
 /**
  * What a program says of its use of OS pages. `dontNeed` gives their content back at once, so that they read as zero
- * again; `free` does when the system is short of memory. The others change no content.
+ * again; `free` does when the system is short of memory. `noDump` keeps them out of core dumps, `noFork` out of forked
+ * children. These and the others change no content.
  */
-export type PageAdvice = "normal" | "random" | "sequential" | "willNeed" | "dontNeed" | "free" | "huge" | "noHuge";
+export type PageAdvice =
+  | "normal"
+  | "random"
+  | "sequential"
+  | "willNeed"
+  | "dontNeed"
+  | "free"
+  | "huge"
+  | "noHuge"
+  | "noDump"
+  | "noFork";
 
 const advices: readonly PageAdvice[] = [
   "normal",
@@ -41,6 +52,8 @@ const advices: readonly PageAdvice[] = [
   "free",
   "huge",
   "noHuge",
+  "noDump",
+  "noFork",
 ];
 
 /** How `mapPages` maps. */

@@ -270,6 +270,10 @@ bool page_harden(Arena* arena, PageHeader* page) {
   memset(region.slack_of(page), 0xff, class_capacity(page->size_class) * sizeof(uint16_t));
   store_relaxed(page->policies, arena->policies | number << kRegionShift);
   if (arena->random == 0) arena->random = os::random_bits() | 1;
+  // A program that only allocates meets what it freed again, too.
+  Quarantine* quarantine = arena->quarantine;
+  for (uint32_t i = quarantine == nullptr ? 0 : divide_up(quarantine->count, 2); i > 0; i--)
+    release_oldest(arena, quarantine);
   return true;
 }
 
@@ -290,6 +294,16 @@ void quarantine_forget(Arena* arena) {
   if (quarantine == nullptr) return;
   quarantine->count = 0;
   quarantine->bytes = 0;
+}
+
+void quarantine_check(const Arena* arena) {
+  const Quarantine* quarantine = arena->quarantine;
+  if (quarantine == nullptr) return;
+  for (uint32_t i = 0; i < quarantine->count; i++) {
+    const Quarantine::Entry& entry = quarantine->entries[(quarantine->first + i) % kQuarantineBlocks];
+    const char* block = block_address(*entry.page, entry.index);
+    if ((entry.page->policies & kZero) && !is_all_zero(block, entry.bytes)) finding_note({block, entry.bytes});
+  }
 }
 
 uint64_t quarantine_bytes(const Arena* arena) { return arena->quarantine == nullptr ? 0 : arena->quarantine->bytes; }

@@ -73,6 +73,9 @@ void* bucket_take_chosen(Arena* arena, Bucket* bucket);
 void quarantine_flush(Arena* arena);
 void quarantine_forget(Arena* arena);
 
+/// Notes a block in it that was written to since its free, if there is one.
+void quarantine_check(const Arena* arena);
+
 /// Bytes of the blocks in it, and how many of them are in a page; for counts.
 uint64_t quarantine_bytes(const Arena* arena);
 

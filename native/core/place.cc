@@ -94,6 +94,7 @@ Known known_in_bucket_page(const char* ptr, const PageHeader* page) {
   known.state = is_free || bitmap_test(page->free_bits, index) ? LastState::kFree
                 : is_remote                                    ? LastState::kFreedElsewhere
                                                                : LastState::kLive;
+  if (is_hardened(*page) && known.state == LastState::kLive) known.bytes = asked_bytes(*page, index);
   bool is_watched = known.state == LastState::kLive && load_relaxed(page->held_blocks) != 0;
   if (is_watched && block_is_only_held(known.start)) known.state = LastState::kHeld;
   return known;

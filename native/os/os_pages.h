@@ -21,9 +21,11 @@ enum class Advice : uint32_t {
   kFree = 5,      // the same, when the system is short of memory
   kHuge = 6,
   kNoHuge = 7,
+  kNoDump = 8,  // not in core dumps
+  kNoFork = 9,  // not in forked children
 };
 
-constexpr uint32_t kAdviceCount = 8;
+constexpr uint32_t kAdviceCount = 10;
 constexpr size_t kHugePageBytes = 2 << 20;
 
 int protect(void* address, size_t bytes, Protection protection);

@@ -75,6 +75,13 @@ bool can_have_size(const Block& block, size_t bytes, size_t alignment) {
   if (finding_take(&finding)) refuse(Misuse::kWriteAfterFree, call, finding.block);
 }
 
+// What was written to after its free, and not asked for again.
+[[gnu::destructor]] void check_at_exit() {
+  if (load_shared(process_policies) == 0) return;
+  quarantine_check(arena_now());
+  if (has_finding.load(std::memory_order_relaxed)) finding_report("exit");
+}
+
 [[gnu::noinline, gnu::cold]] void* ErrnoSlowPath::beyond(size_t bytes) {
   return with_finding(with_errno(allocate_beyond(bytes)), "malloc");
 }
