@@ -272,7 +272,7 @@ bool page_harden(Arena* arena, PageHeader* page) {
   if (arena->random == 0) arena->random = os::random_bits() | 1;
   // A program that only allocates meets what it freed again, too.
   Quarantine* quarantine = arena->quarantine;
-  for (uint32_t i = quarantine == nullptr ? 0 : divide_up(quarantine->count, 2); i > 0; i--)
+  for (uint64_t i = quarantine == nullptr ? 0 : divide_up(quarantine->count, 2); i > 0; i--)
     release_oldest(arena, quarantine);
   return true;
 }

@@ -23,12 +23,12 @@ describe("an arena in the hardened profile", () => {
     for (const size of [1, 16, 31, 32, 100, 5000, 100_000]) {
       const ptr = arena.malloc(size);
       const behind = ptr + BigInt(size);
-      const before = unchecked.getUint8(behind);
-      unchecked.setUint8(behind, 0x41);
+      const before = unchecked.getUint8(behind, 0);
+      unchecked.setUint8(behind, 0, 0x41);
       expect(codeOf(() => arena.free(ptr))).toBe("ERR_WRITE_PAST_END");
       expect(codeOf(() => free(ptr))).toBe("ERR_WRITE_PAST_END");
       expect(codeOf(() => arena.realloc(ptr, size + 1))).toBe("ERR_WRITE_PAST_END");
-      unchecked.setUint8(behind, before);
+      unchecked.setUint8(behind, 0, before);
       arena.free(ptr);
       expect(codeOf(() => arena.free(ptr))).toBe("ERR_DOUBLE_FREE");
     }
@@ -39,8 +39,8 @@ describe("an arena in the hardened profile", () => {
     const ptr = arena.malloc(100);
     arena.view(ptr, 100).fill(1);
     arena.free(ptr);
-    expect(unchecked.getUint8(ptr)).toBe(0);
-    unchecked.setUint8(ptr + 50n, 1);
+    expect(unchecked.getUint8(ptr, 0)).toBe(0);
+    unchecked.setUint8(ptr + 50n, 0, 1);
     const takeAll = () => {
       for (let count = 0; count < 5000; count++) expect(arena.malloc(100)).not.toBe(ptr);
     };
