@@ -32,7 +32,7 @@ void run_settle(PageHeader* run, size_t bytes, Arena* owner) {
 }
 
 // Null when refused.
-void* take_run(Arena* owner, size_t bytes, size_t align_pages, bool* is_zero) {
+[[gnu::always_inline]] inline void* take_run(Arena* owner, size_t bytes, size_t align_pages, bool* is_zero) {
   auto pages = static_cast<uint32_t>(divide_up(bytes, kPageBytes));
   PageHeader* run =
       align_pages == 1 ? arena_take_run(arena_now(), pages) : run_list.take(pages, static_cast<uint32_t>(align_pages));
@@ -221,10 +221,11 @@ Misuse reallocate_slow(void* ptr, size_t bytes, void** result) {
   if (owner == nullptr) owner = run_list.hardened_owner();
   size_t align_pages = alignment <= kPageBytes ? 1 : alignment / kPageBytes;
   if (divide_up(bytes, kPageBytes) + align_pages - 1 > kMaxRunPages) return nullptr;
-  void* ptr = take_run(owner, bytes, align_pages, is_zero);
-  if (ptr != nullptr || quarantine_bytes(arena_now()) == 0) return ptr;
-  quarantine_flush(arena_now());
-  return take_run(owner, bytes, align_pages, is_zero);
+  for (;;) {
+    void* ptr = take_run(owner, bytes, align_pages, is_zero);
+    if (ptr != nullptr || quarantine_bytes(arena_now()) == 0) return ptr;
+    quarantine_flush(arena_now());
+  }
 }
 
 }  // namespace
@@ -253,7 +254,7 @@ void* allocate_refill(Arena* arena, Bucket* bucket) {
 
 namespace {
 
-inline void* allocate_small(size_t bytes) {
+[[gnu::always_inline]] inline void* allocate_small(size_t bytes) {
   Arena* arena = arena_now();
   Bucket* bucket = bytes <= kMaxDirectBytes ? bucket_direct(arena, bytes) : bucket_at(arena, stepped_class_of(bytes));
   void* ptr = bucket_take_here(bucket);

@@ -5,6 +5,7 @@
 namespace pagerun {
 
 std::atomic<bool> has_finding{false};
+std::atomic<void (*)(const Finding&)> finding_handler{nullptr};
 
 namespace {
 
@@ -14,6 +15,8 @@ Finding last = {nullptr, 0};
 }  // namespace
 
 void finding_note(const Finding& finding) {
+  auto handler = finding_handler.load(std::memory_order_relaxed);
+  if (handler != nullptr) return handler(finding);
   LockGuard guard(lock);
   last = finding;
   has_finding.store(true, std::memory_order_release);

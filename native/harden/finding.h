@@ -1,5 +1,6 @@
-// What an allocation finds that is nobody's answer: a freed block that was written to. Owns the last such finding until
-// somebody takes it: the calls of malloc in preload/, which stop the program, or of node/, which throw.
+// What an allocation finds that is nobody's answer: a freed block that was written to. Goes to the handler, if there is
+// one (preload/, which tells C programs); else the last such finding is kept until somebody takes it (node/, which
+// throws).
 // Thread rule: any thread; of two findings at once one is kept.
 #pragma once
 
@@ -14,6 +15,9 @@ struct Finding {
 };
 
 extern std::atomic<bool> has_finding;  // release: pairs with finding_take()
+
+/// Called from any allocation, with no lock held.
+extern std::atomic<void (*)(const Finding&)> finding_handler;
 
 void finding_note(const Finding& finding);
 

@@ -6,7 +6,6 @@
 #include <cstddef>
 
 #include "../core/allocator_inline.h"
-#include "../harden/finding.h"
 
 #define PAGERUN_EXPORT extern "C" [[gnu::visibility("default")]]
 
@@ -31,16 +30,6 @@ void free_checked_aligned(void* ptr, size_t bytes, size_t alignment, const char*
 
 /// Whether malloc, as the program sees it, is this library's. Not so when the library was opened late, with dlopen.
 bool is_malloc_of_program();
-
-/// Tells of what an allocation has found (harden/finding.h), as of a misuse in `call`.
-void finding_report(const char* call);
-
-/// The same when there is something: behind every allocation that the hardened profile may have made.
-inline void* with_finding(void* ptr, const char* call) {
-  if (has_finding.load(std::memory_order_relaxed)) [[unlikely]]
-    finding_report(call);
-  return ptr;
-}
 
 /// malloc's ways out of its fast path.
 struct ErrnoSlowPath {

@@ -40,7 +40,7 @@ inline void* aligned(size_t alignment, size_t bytes) {
   size_t rounded = round_up(bytes == 0 ? 1 : bytes, unit);
   if (bytes <= kMaxBlockBytes && rounded <= kMaxBlockBytes && load_shared(direct_end) != 0)
     return rounded <= kMaxDirectBytes ? allocate_fast<ErrnoSlowPath>(rounded) : ErrnoSlowPath::beyond(rounded);
-  return with_finding(with_errno(allocate_aligned(alignment, bytes)), "aligned_alloc");
+  return with_errno(allocate_aligned(alignment, bytes));
 }
 
 // glibc before 2.38 has one function for aligned_alloc and memalign; later ones refuse what is no power of two.
@@ -70,21 +70,7 @@ bool can_have_size(const Block& block, size_t bytes, size_t alignment) {
 
 }  // namespace
 
-[[gnu::noinline, gnu::cold]] void finding_report(const char* call) {
-  Finding finding;
-  if (finding_take(&finding)) refuse(Misuse::kWriteAfterFree, call, finding.block);
-}
-
-// What was written to after its free, and not asked for again.
-[[gnu::destructor]] void check_at_exit() {
-  if (load_shared(process_policies) == 0) return;
-  quarantine_check(arena_now());
-  if (has_finding.load(std::memory_order_relaxed)) finding_report("exit");
-}
-
-[[gnu::noinline, gnu::cold]] void* ErrnoSlowPath::beyond(size_t bytes) {
-  return with_finding(with_errno(allocate_beyond(bytes)), "malloc");
-}
+[[gnu::noinline, gnu::cold]] void* ErrnoSlowPath::beyond(size_t bytes) { return with_errno(allocate_beyond(bytes)); }
 
 [[gnu::noinline]] void* ErrnoSlowPath::refill(Arena* arena, Bucket* bucket) {
   void* ptr = bucket_take_found(bucket);
@@ -105,7 +91,7 @@ bool can_have_size(const Block& block, size_t bytes, size_t alignment) {
   }
   void* result = nullptr;
   Misuse misuse = reallocate(ptr, bytes, &result);
-  if (misuse == Misuse::kNone) return with_finding(with_errno(result), "realloc");
+  if (misuse == Misuse::kNone) return with_errno(result);
   refuse(misuse, "realloc", ptr);
   return fail_with(EINVAL);
 }
@@ -124,7 +110,7 @@ bool can_have_size(const Block& block, size_t bytes, size_t alignment) {
 
 // Out of line, so that calloc of a small block keeps nothing for it.
 [[gnu::noinline, gnu::cold]] void* calloc_slow(size_t count, size_t bytes) {
-  return with_finding(with_errno(allocate_zeroed(count, bytes)), "calloc");
+  return with_errno(allocate_zeroed(count, bytes));
 }
 
 void free_checked_aligned(void* ptr, size_t bytes, size_t alignment, const char* call) {
@@ -211,7 +197,7 @@ PAGERUN_EXPORT void free_aligned_sized(void* ptr, size_t alignment, size_t bytes
 
 PAGERUN_EXPORT void* pagerun_aligned_alloc(size_t alignment, size_t bytes) {
   if (!is_power_of_two(alignment)) return fail_with(EINVAL);
-  return with_finding(with_errno(allocate_aligned(alignment, bytes)), "pagerun_aligned_alloc");
+  return with_errno(allocate_aligned(alignment, bytes));
 }
 
 PAGERUN_EXPORT const char* pagerun_verify(const void** address) {

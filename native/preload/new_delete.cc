@@ -44,9 +44,7 @@ using namespace pagerun;
 
 inline size_t of(std::align_val_t alignment) { return static_cast<size_t>(alignment); }
 
-void* take(size_t bytes, size_t alignment = kMaxAlignBytes) {
-  return with_finding(with_errno(allocate_aligned(alignment, bytes)), "operator new");
-}
+void* take(size_t bytes, size_t alignment = kMaxAlignBytes) { return with_errno(allocate_aligned(alignment, bytes)); }
 
 [[noreturn]] void throw_bad_alloc() {
   if (pagerun_throw_bad_alloc != nullptr) pagerun_throw_bad_alloc();
@@ -66,7 +64,7 @@ void* take(size_t bytes, size_t alignment = kMaxAlignBytes) {
 
 struct ThrowingSlowPath {
   [[gnu::noinline, gnu::cold]] static void* beyond(size_t bytes) {
-    void* ptr = with_finding(allocate_beyond(bytes), "operator new");
+    void* ptr = allocate_beyond(bytes);
     return ptr != nullptr ? ptr : take_or_throw(bytes);
   }
   [[gnu::noinline]] static void* refill(Arena* arena, Bucket* bucket) {
@@ -82,7 +80,7 @@ struct ThrowingSlowPath {
 inline void* new_here(size_t bytes) { return allocate_fast<ThrowingSlowPath>(bytes); }
 
 inline void* new_here(size_t bytes, std::align_val_t alignment) {
-  void* ptr = with_finding(allocate_aligned(of(alignment), bytes), "operator new");
+  void* ptr = allocate_aligned(of(alignment), bytes);
   return ptr != nullptr ? ptr : take_or_throw(bytes, of(alignment));
 }
 

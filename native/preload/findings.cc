@@ -1,0 +1,26 @@
+// Tells C programs of what the hardened profile finds without being asked. Owns the place where the core leaves
+// findings for it. Thread rule: any thread; holds no lock.
+#include "../base/relaxed.h"
+#include "../core/hardened.h"
+#include "../core/place.h"
+#include "../core/thread_arena.h"
+#include "../harden/finding.h"
+
+namespace pagerun {
+
+namespace {
+
+void tell(const Finding& finding) {
+  misuse_report(Misuse::kWriteAfterFree, "malloc", finding.block, known_of(finding.block));
+}
+
+[[gnu::constructor]] void start() { finding_handler.store(tell, std::memory_order_relaxed); }
+
+// What was written to after its free, and not asked for again.
+[[gnu::destructor]] void end() {
+  if (load_shared(process_policies) != 0) quarantine_check(arena_now());
+}
+
+}  // namespace
+
+}  // namespace pagerun
