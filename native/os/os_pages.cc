@@ -13,8 +13,8 @@ namespace pagerun::os {
 namespace {
 
 constexpr int kProtections[] = {PROT_NONE, PROT_READ, PROT_READ | PROT_WRITE};
-constexpr int kAdvices[] = {MADV_NORMAL,   MADV_RANDOM, MADV_SEQUENTIAL, MADV_WILLNEED,
-                            MADV_DONTNEED, MADV_FREE,   MADV_HUGEPAGE,   MADV_NOHUGEPAGE, MADV_DONTDUMP, MADV_DONTFORK};
+constexpr int kAdvices[] = {MADV_NORMAL, MADV_RANDOM,   MADV_SEQUENTIAL, MADV_WILLNEED, MADV_DONTNEED,
+                            MADV_FREE,   MADV_HUGEPAGE, MADV_NOHUGEPAGE, MADV_DONTDUMP, MADV_DONTFORK};
 static_assert(sizeof(kAdvices) / sizeof(kAdvices[0]) == kAdviceCount);
 
 // Makes the call, unless it shall fail; returns 0 or the error's number.

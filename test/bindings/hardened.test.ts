@@ -154,7 +154,7 @@ describe("a secure arena", () => {
       expect(codeOf(() => new SecureArena({ limit: limit as number }))).toBe("ERR_INVALID_ARGUMENT");
     }
     for (const options of [null, 1]) {
-      expect(codeOf(() => new SecureArena(options as object))).toBe("ERR_INVALID_ARGUMENT");
+      expect(codeOf(() => new SecureArena(options as unknown as object))).toBe("ERR_INVALID_ARGUMENT");
     }
   });
 });

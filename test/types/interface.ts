@@ -198,6 +198,8 @@ same<
   | "ERR_DOUBLE_FREE"
   | "ERR_INTERIOR_POINTER"
   | "ERR_FOREIGN_POINTER"
+  | "ERR_WRITE_PAST_END"
+  | "ERR_WRITE_AFTER_FREE"
   | "ERR_OUT_OF_BOUNDS"
   | "ERR_HEAP_BROKEN"
   | "ERR_HEAP_DESTROYED"
@@ -227,6 +229,8 @@ function tell(error: unknown): string {
       return error.ptr;
     case "ERR_DOUBLE_FREE":
     case "ERR_FOREIGN_POINTER":
+    case "ERR_WRITE_PAST_END":
+    case "ERR_WRITE_AFTER_FREE":
       same<typeof error.ptr, bigint>(true);
       return error.call;
     case "ERR_INTERIOR_POINTER":
