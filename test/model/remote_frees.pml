@@ -24,6 +24,7 @@
 #define NOT_SERVED 12            /* step 4 is left out */
 #define CLOSED_ONCE 13           /* the fast path is closed in step 0 alone */
 #define LOCK_KEPT 14             /* service ends without giving the lock back */
+#define ADOPTED_FROM_NOBODY 16   /* a page that is adopted has no owner for a moment */
 #define PUSHED_BACK 15           /* service pushes what it should drain: found as a cycle without progress */
 
 #define NONE 9
@@ -304,6 +305,9 @@ inline adopt_page(b, mine) {
   if
   :: is_done ->
      TOUCH(page_of(b));
+#if FAULT == ADOPTED_FROM_NOBODY
+     owner[page_of(b)] = NONE;
+#endif
      owner[page_of(b)] = mine;
      service_locked(from)
   :: else
