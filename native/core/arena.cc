@@ -197,7 +197,8 @@ PageHeader* page_new(Arena* arena, Bucket* bucket) {
   store_relaxed(page->purged, uint16_t{0});
   sweep_forget(page);
   // release: pairs with a sweep, which sees that blocks are taken from a bucket page as soon as it sees one
-  __atomic_store_n(&page->kind, PageKind::kBucket, __ATOMIC_RELEASE);
+  PageKind kind = PageKind::kBucket;
+  __atomic_store(&page->kind, &kind, __ATOMIC_RELEASE);
   page_attach(arena, page);
   store_relaxed(page->script_owner, is_hardened(*page) ? 0 : arena->script_number);
   __atomic_store_n(&page->block_bytes, bucket->block_bytes, __ATOMIC_RELEASE);  // release: pairs with is_settled()

@@ -47,8 +47,9 @@ constexpr size_t kPagesBetweenLooks = 4096;  // headers between two looks at the
 // A page of which other threads may be sure that it only gains free blocks. The hardened profile writes to its free
 // blocks, and looks for what was written there. acquire: pairs with page_new().
 bool is_sweepable(const PageHeader& page) {
-  return __atomic_load_n(&page.kind, __ATOMIC_ACQUIRE) == PageKind::kBucket && is_settled(page) &&
-         !is_taken_from(page) && !is_hardened(page);
+  PageKind kind = PageKind::kNone;
+  __atomic_load(&page.kind, &kind, __ATOMIC_ACQUIRE);
+  return kind == PageKind::kBucket && is_settled(page) && !is_taken_from(page) && !is_hardened(page);
 }
 
 // Full, and nobody has left a free in it.
