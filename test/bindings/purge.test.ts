@@ -6,6 +6,7 @@ import { Worker } from "node:worker_threads";
 import { free, malloc, memoryStats, purge, setBudget, view } from "pagerun";
 import { describe, expect, test } from "vitest";
 import { codeOf, fillWith, holds, isOwnHeap, megabyte, verifyAfterEach } from "../support/heap.js";
+import { notNumeric, wrongNumbers, wrongSizes } from "../support/hostile.js";
 
 verifyAfterEach();
 
@@ -127,7 +128,7 @@ describe("setBudget", () => {
   });
 
   test("refuses what is no size", () => {
-    for (const bytes of [-1, 0.5, Number.NaN, "1" as unknown as number, -1n, 2n ** 64n])
-      expect(codeOf(() => setBudget(bytes))).toBe("ERR_INVALID_ARGUMENT");
+    for (const value of [...wrongNumbers, ...wrongSizes, ...notNumeric.map((wrong) => wrong.value)])
+      expect(codeOf(() => setBudget(value as number))).toBe("ERR_INVALID_ARGUMENT");
   });
 });

@@ -7,11 +7,14 @@ import { root } from "../tools/steps.js";
 export const cli = join(root, "dist/cjs/cli.js");
 export const library = realpathSync(join(root, "build/Release/libpagerun.so"));
 
-/** This process's environment without what has to do with allocators, and with `extra`. */
+/**
+ * This process's environment without what has to do with allocators, and with `extra`. An outermost bash whose standard
+ * input is a socket, as Node.js makes them, reads the user's ~/.bashrc: here it is not the outermost.
+ */
 export function plainEnvironment(extra: Readonly<Record<string, string>> = {}): Record<string, string> {
   const isOurs = (name: string) => /^(LD_PRELOAD|MALLOC_\w+|PAGERUN_\w+|NODE_OPTIONS)$/.test(name);
   const rest = Object.entries(process.env).filter(([name]) => !isOurs(name));
-  return { ...(Object.fromEntries(rest) as Record<string, string>), ...extra };
+  return { ...(Object.fromEntries(rest) as Record<string, string>), SHLVL: "2", ...extra };
 }
 
 export interface Launched {

@@ -242,8 +242,10 @@ bool skip_under_sanitizers() {
 }
 
 // A remote bit of a word that awaits the drain says that another thread has freed the block, and nothing else says so:
-// where nobody did, it is believed.
-constexpr const char* kBelievedAlways[] = {"inline_remote_bits made", "remote bitmap made"};
+// where nobody did, it is believed. So are other free bits, where they are as many as before: nothing but their number
+// speaks against them.
+constexpr const char* kBelievedAlways[] = {"inline_remote_bits made", "remote bitmap made", "inline_free_bits made",
+                                           "free bitmap made"};
 
 // What the owner's fast paths take from the header without a look, until the next slow path.
 constexpr const char* kBelievedUntilLookedAt[] = {"free bitmap", "inline_free_bits", "free_bits ", "reciprocal",
@@ -256,7 +258,7 @@ bool starts_with_any(const std::string& text, const char* const (&beginnings)[kC
 
 TEST(
     "10,000 damaged headers and bitmaps: each is found or without effect, but for frees that another thread seems to "
-    "have made") {
+    "have made, and free bits whose number is right") {
   if (skip_under_sanitizers()) return;
   Tally tally = damage_often(harness::option("--damages", kDamages), true);
   uint64_t believed = 0;
