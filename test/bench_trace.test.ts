@@ -136,7 +136,7 @@ function handmade({ threads = 1, blocks, peak, counts, columns }: Handmade): str
 describe("a recording of a small program", () => {
   // It allocates more than the shell scripts that stand before python3 on some machines, for the largest is taken.
   const script =
-    "import json; print(len(json.dumps([{'a': [1.5] * n} for n in range(200)]))); [bytearray(600 + n % 900) for n in range(20_000)]";
+    "import json; print(len(json.dumps([{'a': [1.5] * n} for n in range(200)]))); [bytearray(600 + n % 900) for n in range(100_000)]";
   let info: Conversion;
   let trace: string;
 
@@ -190,7 +190,8 @@ describe("a recording of a small program", () => {
 
 describe("what happens to a process", () => {
   test("every process of a command gets a file of its own, and the largest is taken", () => {
-    const child = "for n in range(20000): a = bytearray(1000)";
+    // Far more than the shell scripts that stand before python3 on some machines.
+    const child = "for n in range(200_000): a = bytearray(1000)";
     const { directory } = record(["bash", "-c", `ls /; python3 -c '${child}'`]);
     expect(readdirSync(directory).length).toBeGreaterThan(2);
     expect(convert(directory).info.program).toMatch(/^python3/);
