@@ -192,7 +192,8 @@ describe("what happens to a process", () => {
   test("every process of a command gets a file of its own, and the largest is taken", () => {
     // Far more than the shell scripts that stand before python3 on some machines.
     const child = "for n in range(200_000): a = bytearray(1000)";
-    const { directory } = record(["bash", "-c", `ls /; python3 -c '${child}'`]);
+    const { directory, code } = record(["bash", "-c", `ls /; python3 -c '${child}'`]);
+    expect(code).toBe(0);
     expect(readdirSync(directory).length).toBeGreaterThan(2);
     expect(convert(directory).info.program).toMatch(/^python3/);
   });
