@@ -107,8 +107,7 @@ void BlockLedgers::sentinel_finalizer(napi_env env, void* /*byte*/, void* data) 
 }
 
 bool BlockLedgers::detach(BlockBuffer* buffer, napi_value value) {
-  buffer->is_moved = value != nullptr && !is_attached(env_, value);
-  buffer->is_proven = value != nullptr && !buffer->is_moved && napi_detach_arraybuffer(env_, value) == napi_ok;
+  buffer->is_proven = is_attached(env_, value) && napi_detach_arraybuffer(env_, value) == napi_ok;
   return buffer->is_proven;
 }
 
@@ -130,11 +129,7 @@ bool BlockLedgers::end_buffer(LedgerEntry* entry, napi_value value) {
   return leave(entry);
 }
 
-bool BlockLedgers::drop_buffer(LedgerEntry* entry, napi_value value) {
-  if (entry->buffer == nullptr) return true;
-  entry->buffer->is_moved = value != nullptr && !is_attached(env_, value);
-  return leave(entry);
-}
+bool BlockLedgers::drop_buffer(LedgerEntry* entry) { return entry->buffer == nullptr || leave(entry); }
 
 // True when the memory can still be reached.
 bool BlockLedgers::end_with_home(BlockBuffer* buffer) {
@@ -170,12 +165,11 @@ void BlockLedgers::remove(BlockBuffer* buffer) {
 }
 
 // The environment ends, and every ArrayBuffer with it. One that has lost its memory before has lost it to another one,
-// which may belong to another thread by now. One that was collected took its memory along, unless it was seen without.
+// which may belong to another thread by now. So may one that was collected with the end of its memory still untold.
 void BlockLedgers::judge(const List<BlockBuffer>& buffers) const {
   for (BlockBuffer* buffer = buffers.first(); buffer != nullptr; buffer = buffer->next) {
-    napi_value value = value_of(*buffer);
-    bool is_moved = buffer->is_moved || (value != nullptr && !is_attached(env_, value));
-    buffer->is_foreign = is_moved && !buffer->is_gone && !buffer->is_proven;
+    bool is_own = is_attached(env_, value_of(*buffer));
+    buffer->is_foreign = !is_own && !buffer->is_gone && !buffer->is_proven;
   }
 }
 

@@ -38,7 +38,6 @@ struct BlockBuffer {
   bool is_proven = false;        // detached here: nothing can reach the memory, and it is freed already or about to be
   bool is_ended = false;         // the Block is over: who sees the memory's end frees it
   bool is_gone = false;          // the memory's finalizer has run
-  bool is_moved = false;         // it has been seen without its memory before that was so
   bool is_foreign = false;       // the environment ends, and another one may still reach the memory
   ArenaMemory pinned = {};       // what is kept of an arena that has ended; its `arena` is null otherwise
   BlockBuffer* next = nullptr;
@@ -89,9 +88,8 @@ class BlockLedgers {
   /// the caller frees it; else it is freed when that is so.
   bool end_buffer(LedgerEntry* entry, napi_value value);
 
-  /// The same for a Block that nobody holds any more, but perhaps its ArrayBuffer, which stays as it is. `value` is
-  /// needed where it is guarded.
-  bool drop_buffer(LedgerEntry* entry, napi_value value);
+  /// The same for a Block that nobody holds any more, but perhaps its ArrayBuffer, which stays as it is.
+  bool drop_buffer(LedgerEntry* entry);
 
   /// Detaches the ArrayBuffers of all Blocks of a home, which are over; their entries may only be cleared from here on.
   /// Calls `visit` with each block whose memory can still be reached: it must stay allocated, and is freed when it

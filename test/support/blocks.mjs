@@ -294,7 +294,7 @@ async function threads() {
   await collect();
   const left = liveBlocks() - before;
   // Memory that has gone to another thread outlives its own.
-  const messages = [await ended("give"), await ended("give")];
+  const messages = [await ended("give"), await ended("giveDropped")];
   const others = Array.from({ length: 100 }, () => alloc(1000));
   for (const other of others) other.bytes.fill(1);
   const intact = messages.every((bytes) => bytes.length === 1000 && bytes.every((byte) => byte === 9));
@@ -361,6 +361,18 @@ const roles = {
     const moved = new Uint8Array(block.bytes.buffer.transfer());
     globalThis.kept = block;
     parentPort.postMessage(moved, [moved.buffer]);
+  },
+
+  /** Gives memory away long after its Block was dropped; what it was moved out of is collected before the end. */
+  async giveDropped() {
+    let bytes = (() => alloc(1000).bytes)();
+    bytes.fill(9);
+    await collect();
+    bytes = new Uint8Array(bytes.buffer.transfer());
+    await collect();
+    parentPort.postMessage(bytes, [bytes.buffer]);
+    bytes = undefined;
+    await collect();
   },
 
   dropped,
