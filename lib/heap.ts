@@ -57,7 +57,7 @@ function release(ptr: bigint, call: string): void {
  * ```
  */
 export function malloc(size: number | bigint): bigint {
-  return takeBlock(size) ? pointers[0]! : mallocByCore(size);
+  return takeBlock(size) ?? mallocByCore(size);
 }
 
 function mallocByCore(size: number | bigint): bigint {
@@ -88,19 +88,21 @@ function mallocByCore(size: number | bigint): bigint {
 export function calloc(count: number | bigint, size: number | bigint = 1): bigint {
   if (typeof count === "number" && typeof size === "number" && Number.isInteger(size)) {
     const bytes = count * size;
-    if (bytes <= maxClearedHere && size >= 0 && Number.isInteger(count) && takeBlock(bytes)) {
-      const ptr = pointers[0]!;
-      if (!clearNear(bytes)) clearByCore(bytes);
-      return ptr;
+    if (bytes <= maxClearedHere && size >= 0 && Number.isInteger(count)) {
+      const ptr = takeBlock(bytes);
+      if (ptr !== undefined) return cleared(ptr, bytes);
     }
   }
   return callocByCore(count, size);
 }
 
-/** Clears the block that word 0 of the mailbox points to. */
-function clearByCore(bytes: number): void {
-  numbers[1] = bytes;
-  callClearBytes();
+function cleared(ptr: bigint, bytes: number): bigint {
+  pointers[0] = ptr;
+  if (!clearNear(bytes)) {
+    numbers[1] = bytes;
+    callClearBytes();
+  }
+  return ptr;
 }
 
 function callocByCore(count: number | bigint, size: number | bigint): bigint {

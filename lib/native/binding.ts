@@ -104,8 +104,6 @@ export interface NativeTables {
   /** A multiple of 4 GiB. */
   readonly regionStart: bigint;
   readonly classBytes: readonly number[];
-  /** By class: start_limit_of() of page.h. */
-  readonly startLimits: readonly number[];
   readonly pageBytes: number;
   readonly headerBytes: number;
   readonly bitmapBytes: number;

@@ -65,7 +65,6 @@ HeapLayout heap_layout() {
       .arena_bytes = sizeof(Arena),
       .class_count = kClassCount,
       .class_bytes = kClassTable.bytes,
-      .start_limits = kStartLimits.of_class,
   };
 }
 

@@ -18,7 +18,7 @@ namespace pagerun {
 
 struct Arena;
 
-constexpr uint32_t kCoreApiVersion = 2;
+constexpr uint32_t kCoreApiVersion = 3;
 
 /// Where the fast paths of malloc and free look, for a runtime that runs them itself (TypeScript, over views of the
 /// tables) on an arena of its own, for blocks of one-page bucket pages in the first 4 GiB of the primary region.
@@ -53,7 +53,6 @@ struct HeapLayout {
   uint64_t arena_bytes;
   uint64_t class_count;
   const uint32_t* class_bytes;
-  const uint32_t* start_limits;  // start_limit_of(), page.h
 };
 
 struct CoreApi {

@@ -89,7 +89,6 @@ void define_tables(Napi::Object exports, Environment* environment) {
   tables.Set("arenaNumber", static_cast<double>(environment->core->arena_number(environment->arena)));
   tables.Set("regionStart", Napi::BigInt::New(env, layout.region_start));
   tables.Set("classBytes", numbers_from(env, layout.class_bytes, layout.class_count));
-  tables.Set("startLimits", numbers_from(env, layout.start_limits, layout.class_count));
   set_places(tables, layout);
   exports.Set("tables", tables);
 }

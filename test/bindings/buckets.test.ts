@@ -126,6 +126,31 @@ describe("TypeScript and the core, in turns", () => {
     }
   });
 
+  test("what would be blocks behind a page's last are refused by both", () => {
+    const pageBytes = 32_768;
+    for (const size of [24, 48, 100, 130, 700, 1000, 5000, 10_000]) {
+      const ptr = malloc(size);
+      const bytes = usableSize(ptr);
+      const page = ptr - (ptr % BigInt(pageBytes));
+      const count = Math.floor(pageBytes / bytes);
+      for (let at = count * bytes; at < pageBytes; at += 16) {
+        expect(codeOf(() => free(page + BigInt(at)))).toMatch(/^ERR_(INTERIOR|FOREIGN)_POINTER$/);
+        expect(codeOf(() => usableSize(page + BigInt(at)))).toMatch(/^ERR_(INTERIOR|FOREIGN)_POINTER$/);
+      }
+      free(ptr);
+    }
+  });
+
+  test("an address that comes again is the same pointer, after others in its place too", () => {
+    const rounds = Array.from({ length: 3 }, () => {
+      const ptrs = Array.from({ length: 5000 }, (_, i) => malloc(16 + (i % 60) * 16));
+      expect(new Set(ptrs).size).toBe(ptrs.length);
+      for (const ptr of ptrs) free(ptr);
+      return ptrs;
+    });
+    for (const ptr of rounds.flat()) expect(codeOf(() => free(ptr))).toBe("ERR_DOUBLE_FREE");
+  });
+
   test("calloc clears what was used before, whatever the size", () => {
     for (let size = 1; size < 600; size += 7) {
       const dirty = malloc(size);
