@@ -270,7 +270,7 @@ function reclaim(entry: number): void {
   let isMine = true;
   if (hasBuffer(entry)) {
     post(entry);
-    dropBlockBytes();
+    dropBlockBytes(guardedBuffers.get(entry));
     guardedBuffers.delete(entry);
     isMine = numbers[0] === 1;
   } else {

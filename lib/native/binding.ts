@@ -204,8 +204,8 @@ export interface Binding {
   endBlockBytes(buffer: ArrayBuffer): void;
   /** Out: 1 when the ArrayBuffer has memory, else 0. */
   isAttached(buffer: ArrayBuffer): void;
-  /** In: a ledger, an entry. Leaves its ArrayBuffer to whoever holds it. Out: as above. */
-  dropBlockBytes(): void;
+  /** In: a ledger, an entry. Leaves its ArrayBuffer, needed in a thread that others outlive, to whoever holds it. Out: as above. */
+  dropBlockBytes(buffer: ArrayBuffer | undefined): void;
   /** In: the number of a home. Detaches the ArrayBuffers of its Blocks; the blocks whose memory can still be reached. */
   endHome(): bigint[] | undefined;
   /** In: a pointer into a live block, bytes that end in it, which become zero. Out: 1 when they are. */

@@ -66,11 +66,16 @@ napi_value call_end_block_bytes(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
-// In: a ledger, an entry. Out: 1 when the caller is to free the block, 0 when the ArrayBuffer that is left does that.
+// Argument: a Block's ArrayBuffer, or undefined where it is not guarded. In: a ledger, an entry. Out: 1 when the caller
+// is to free the block, 0 when the ArrayBuffer that is left does that.
 napi_value call_drop_block_bytes(napi_env env, napi_callback_info info) {
   Environment* environment = environment_of(env, info);
   LedgerEntry* entry = entry_in(environment);
-  bool is_free_to_go = entry != nullptr && environment->blocks.drop_buffer(entry);
+  napi_value value = argument_of(env, info);
+  napi_valuetype type = napi_undefined;
+  napi_typeof(env, value, &type);
+  if (type != napi_object) value = nullptr;
+  bool is_free_to_go = entry != nullptr && environment->blocks.drop_buffer(entry, value);
   environment->mailbox[0].number = is_free_to_go ? 1 : 0;
   return nullptr;
 }

@@ -102,12 +102,58 @@ void BlockLedgers::sentinel_finalizer(napi_env env, void* /*byte*/, void* data) 
   napi_delete_reference(env, sentinel->reference);
   if (sentinel->owner == nullptr) return;
   sentinel->owner->sentinel_ = nullptr;
+  sentinel->owner->stop_counting();
   sentinel->owner->judge(sentinel->owner->of_heap_);
   sentinel->owner->judge(sentinel->owner->of_homes_);
 }
 
+// A dropped Block's ArrayBuffer can lose its memory and be collected, and nobody sees it without. But memory that it
+// still has ends with it: at the latest when the next collection begins, and that is told before the one after it.
+void BlockLedgers::ask_witness(BlockBuffer* buffer, napi_value value) {
+  auto witness = std::make_unique<Witness>(Witness{buffer});
+  if (napi_add_finalizer(env_, value, witness.get(), object_finalizer, nullptr, nullptr) != napi_ok) return;
+  buffer->witness = witness.release();  // until its finalizer
+  if (beacon_ == nullptr) count_next_collection();
+}
+
+void BlockLedgers::object_finalizer(napi_env /*env*/, void* data, void* /*hint*/) {
+  std::unique_ptr<Witness> witness(static_cast<Witness*>(data));
+  BlockBuffer* buffer = witness->buffer;
+  if (buffer == nullptr) return;
+  buffer->witness = nullptr;
+  buffer->is_collected = true;
+  buffer->collected_at = buffer->owner->collections_;
+}
+
+void BlockLedgers::count_next_collection() {
+  napi_value object = nullptr;
+  auto beacon = std::make_unique<Beacon>(Beacon{this});
+  beacon_ = nullptr;
+  if (napi_create_object(env_, &object) != napi_ok) return;
+  if (napi_add_finalizer(env_, object, beacon.get(), beacon_finalizer, nullptr, nullptr) != napi_ok) return;
+  beacon_ = beacon.release();  // until its finalizer
+}
+
+void BlockLedgers::beacon_finalizer(napi_env /*env*/, void* data, void* /*hint*/) {
+  std::unique_ptr<Beacon> beacon(static_cast<Beacon*>(data));
+  if (beacon->owner == nullptr) return;
+  beacon->owner->collections_++;
+  beacon->owner->count_next_collection();
+}
+
+void BlockLedgers::stop_counting() {
+  if (beacon_ != nullptr) beacon_->owner = nullptr;
+  beacon_ = nullptr;
+}
+
+// The collection that was told of last may be the object's own.
+bool BlockLedgers::has_outlived_object(const BlockBuffer& buffer) const {
+  return buffer.is_collected && !buffer.is_gone && collections_ >= buffer.collected_at + 2;
+}
+
 bool BlockLedgers::detach(BlockBuffer* buffer, napi_value value) {
-  buffer->is_proven = is_attached(env_, value) && napi_detach_arraybuffer(env_, value) == napi_ok;
+  buffer->is_moved = value != nullptr && !is_attached(env_, value);
+  buffer->is_proven = value != nullptr && !buffer->is_moved && napi_detach_arraybuffer(env_, value) == napi_ok;
   return buffer->is_proven;
 }
 
@@ -129,7 +175,12 @@ bool BlockLedgers::end_buffer(LedgerEntry* entry, napi_value value) {
   return leave(entry);
 }
 
-bool BlockLedgers::drop_buffer(LedgerEntry* entry) { return entry->buffer == nullptr || leave(entry); }
+bool BlockLedgers::drop_buffer(LedgerEntry* entry, napi_value value) {
+  if (entry->buffer == nullptr) return true;
+  entry->buffer->is_moved = value != nullptr && !is_attached(env_, value);
+  if (value != nullptr && !entry->buffer->is_moved && !entry->buffer->is_gone) ask_witness(entry->buffer, value);
+  return leave(entry);
+}
 
 // True when the memory can still be reached.
 bool BlockLedgers::end_with_home(BlockBuffer* buffer) {
@@ -160,16 +211,19 @@ void BlockLedgers::memory_finalizer(napi_env /*env*/, void* ptr, void* data) {
 
 void BlockLedgers::remove(BlockBuffer* buffer) {
   list_of(buffer->home).remove(buffer);
+  if (buffer->witness != nullptr) buffer->witness->buffer = nullptr;
   if (buffer->reference != nullptr) napi_delete_reference(env_, buffer->reference);
   delete buffer;
 }
 
 // The environment ends, and every ArrayBuffer with it. One that has lost its memory before has lost it to another one,
-// which may belong to another thread by now. So may one that was collected with the end of its memory still untold.
+// which may belong to another thread by now. One that was collected took its memory along, unless it was seen without,
+// or its memory has outlived it.
 void BlockLedgers::judge(const List<BlockBuffer>& buffers) const {
   for (BlockBuffer* buffer = buffers.first(); buffer != nullptr; buffer = buffer->next) {
-    bool is_own = is_attached(env_, value_of(*buffer));
-    buffer->is_foreign = !is_own && !buffer->is_gone && !buffer->is_proven;
+    napi_value value = value_of(*buffer);
+    bool is_moved = buffer->is_moved || (value != nullptr && !is_attached(env_, value)) || has_outlived_object(*buffer);
+    buffer->is_foreign = is_moved && !buffer->is_gone && !buffer->is_proven;
   }
 }
 
@@ -193,8 +247,12 @@ void BlockLedgers::free_all() {
 }
 
 BlockLedgers::~BlockLedgers() {
+  stop_counting();
   for (List<BlockBuffer>* buffers : {&of_heap_, &of_homes_}) {
-    while (BlockBuffer* buffer = buffers->pop()) delete buffer;
+    while (BlockBuffer* buffer = buffers->pop()) {
+      if (buffer->witness != nullptr) buffer->witness->buffer = nullptr;
+      delete buffer;
+    }
   }
 }
 

@@ -23,7 +23,13 @@
 namespace pagerun::node {
 
 class BlockLedgers;
+struct BlockBuffer;
 struct Environment;
+
+/// Told of the collection of an ArrayBuffer, which says nothing of its memory.
+struct Witness {
+  BlockBuffer* buffer;  // null: there is nobody to tell any more
+};
 
 /// True for an ArrayBuffer that has memory.
 bool is_attached(napi_env env, napi_value value);
@@ -38,7 +44,11 @@ struct BlockBuffer {
   bool is_proven = false;        // detached here: nothing can reach the memory, and it is freed already or about to be
   bool is_ended = false;         // the Block is over: who sees the memory's end frees it
   bool is_gone = false;          // the memory's finalizer has run
+  bool is_moved = false;         // it has been seen without its memory before that was so
   bool is_foreign = false;       // the environment ends, and another one may still reach the memory
+  bool is_collected = false;     // the ArrayBuffer is gone, whatever became of its memory
+  uint64_t collected_at = 0;     // then: the number of collections that were known of
+  Witness* witness = nullptr;    // null: it has told, or was not asked
   ArenaMemory pinned = {};       // what is kept of an arena that has ended; its `arena` is null otherwise
   BlockBuffer* next = nullptr;
   BlockBuffer* prev = nullptr;
@@ -88,8 +98,9 @@ class BlockLedgers {
   /// the caller frees it; else it is freed when that is so.
   bool end_buffer(LedgerEntry* entry, napi_value value);
 
-  /// The same for a Block that nobody holds any more, but perhaps its ArrayBuffer, which stays as it is.
-  bool drop_buffer(LedgerEntry* entry);
+  /// The same for a Block that nobody holds any more, but perhaps its ArrayBuffer, which stays as it is. `value` is
+  /// needed where it is guarded.
+  bool drop_buffer(LedgerEntry* entry, napi_value value);
 
   /// Detaches the ArrayBuffers of all Blocks of a home, which are over; their entries may only be cleared from here on.
   /// Calls `visit` with each block whose memory can still be reached: it must stay allocated, and is freed when it
@@ -106,11 +117,17 @@ class BlockLedgers {
  private:
   static void memory_finalizer(napi_env env, void* ptr, void* buffer);
   static void sentinel_finalizer(napi_env env, void* byte, void* sentinel);
+  static void object_finalizer(napi_env env, void* witness, void* hint);
+  static void beacon_finalizer(napi_env env, void* beacon, void* hint);
 
   List<BlockBuffer>& list_of(double home) { return home == 0 ? of_heap_ : of_homes_; }
 
   void pin_for_object(napi_value value, void* start);
   void guard();
+  void ask_witness(BlockBuffer* buffer, napi_value value);
+  void count_next_collection();
+  void stop_counting();
+  bool has_outlived_object(const BlockBuffer& buffer) const;
   bool detach(BlockBuffer* buffer, napi_value value);
   bool end_with_home(BlockBuffer* buffer);
   napi_value value_of(const BlockBuffer& buffer) const;
@@ -132,6 +149,11 @@ class BlockLedgers {
     napi_ref reference = nullptr;
   };
 
+  /// An object that nobody holds: its end tells of a collection, and the next one is made.
+  struct Beacon {
+    BlockLedgers* owner;  // null: nobody counts any more
+  };
+
   void free_left(const LedgerEntry& entry) const;
   void free_block(void* ptr) const;
 
@@ -139,6 +161,8 @@ class BlockLedgers {
   const Environment* environment_;
   std::vector<Ledger> ledgers_;
   Sentinel* sentinel_ = nullptr;
+  Beacon* beacon_ = nullptr;
+  uint64_t collections_ = 0;  // that were seen since the first Block with a guarded ArrayBuffer was dropped
   List<BlockBuffer> of_heap_;
   List<BlockBuffer> of_homes_;
 };
