@@ -406,7 +406,9 @@ bool page_adopt(Arena* mine, PageHeader* page) {
   Bucket* old_bucket = bucket_at(from, page->size_class);
   Bucket* new_bucket = bucket_at(mine, page->size_class);
   (was_partial ? old_bucket->partial : old_bucket->full).remove(page);
-  page_detach(from, page);
+  // From owner to owner in one step: whoever frees into the page meanwhile, and finds none, takes it for gone.
+  store_relaxed(from->page_count, from->page_count - 1);
+  store_relaxed(page->script_owner, 0u);
   page_attach(mine, page);
   (was_partial ? new_bucket->partial : new_bucket->full).push(page);
   arena_service_locked(from);
