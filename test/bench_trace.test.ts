@@ -75,6 +75,8 @@ function record(command: string[], env: Record<string, string> = {}): { director
   const { status } = spawnSync(command[0]!, command.slice(1), {
     cwd: work,
     env: { ...process.env, PAGERUN_RECORD: directory, LD_PRELOAD: recorder, ...env },
+    // Not a socket: an outermost bash would take it for a remote shell's, and read the user's ~/.bashrc.
+    stdio: ["ignore", "pipe", "pipe"],
     timeout: 60_000,
   });
   return { directory, code: status };
