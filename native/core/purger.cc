@@ -119,7 +119,8 @@ class Looks {
   void sleep() {
     purger.freed_pages.store(0, std::memory_order_relaxed);
     if (!change_state(PurgerState::kAwake, PurgerState::kAsleep)) return;
-    if (!os::fence_all_threads()) std::atomic_thread_fence(std::memory_order_seq_cst);
+    // seq_cst: a fence of this thread alone, where there is none of all
+    if (!os::fence_all_threads()) purger.freed_pages.fetch_add(0, std::memory_order_seq_cst);
     if (look() || delay() < 0) {
       while (is_in_state(PurgerState::kAsleep))
         os::wait_while(purger.state, static_cast<uint32_t>(PurgerState::kAsleep), -1);

@@ -244,12 +244,10 @@ bool skip_under_sanitizers() {
 // A remote bit of a word that awaits the drain says that another thread has freed the block, and nothing else says so:
 // where nobody did, it is believed. So are other free bits, where they are as many as before: nothing but their number
 // speaks against them.
-constexpr const char* kBelievedAlways[] = {"inline_remote_bits made", "remote bitmap made", "inline_free_bits made",
-                                           "free bitmap made"};
+constexpr const char* kBelievedAlways[] = {"inline_remote_bits", "remote bitmap", "inline_free_bits", "free bitmap"};
 
 // What the owner's fast paths take from the header without a look, until the next slow path.
-constexpr const char* kBelievedUntilLookedAt[] = {"free bitmap", "inline_free_bits", "free_bits ", "reciprocal",
-                                                  "hot_offset"};
+constexpr const char* kBelievedUntilLookedAt[] = {"free_bits ", "reciprocal", "hot_offset", "run_pages"};
 
 template <size_t kCount>
 bool starts_with_any(const std::string& text, const char* const (&beginnings)[kCount]) {

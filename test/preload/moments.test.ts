@@ -1,7 +1,8 @@
 // The preloaded library at the moments when an allocator is easily not there, and under the limits of the system.
 import { execFileSync } from "node:child_process";
-import { chmodSync, chownSync } from "node:fs";
-import { dirname } from "node:path";
+import { chmodSync, chownSync, copyFileSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import { compile, library, runPlain, runPreloaded } from "./programs.js";
 
@@ -60,13 +61,21 @@ describe("malloc fails with ENOMEM, loses nothing and works again afterwards", (
 
 describe("the library", () => {
   test.runIf(process.getuid?.() === 0)("reads no environment in a program with more rights than its caller", () => {
-    const linked = compile("moments.c", [library, `-Wl,-rpath,${dirname(library)}`], "moments-setuid");
-    const run = () => runPlain(linked, ["thread-ends"], { env: { PAGERUN_PROFILE: "wrong" } });
+    // Where everybody may read: the program looks for the library as somebody else.
+    const folder = mkdtempSync(join(tmpdir(), "pagerun-setuid-"));
+    chmodSync(folder, 0o755);
+    const copy = join(folder, "libpagerun.so");
+    copyFileSync(library, copy);
+    chmodSync(copy, 0o755);
+    const program = join(folder, "moments");
+    copyFileSync(compile("moments.c", [copy, `-Wl,-rpath,${folder}`], "moments-setuid"), program);
+    const run = () => runPlain(program, ["thread-ends"], { env: { PAGERUN_PROFILE: "wrong" } });
     expect(run().errors).toContain("PAGERUN_PROFILE=wrong is ignored");
     const nobody = 65534;
-    chownSync(linked, nobody, nobody);
-    chmodSync(linked, 0o4755);
+    chownSync(program, nobody, nobody);
+    chmodSync(program, 0o4755);
     expect(run()).toEqual(done);
+    rmSync(folder, { recursive: true });
   });
 
   test("needs no other library than the C library and its loader", () => {
