@@ -176,7 +176,7 @@ TEST("a page whose last block owner and stranger free at once stays until the dr
   PageHeader* page = header_of(blocks[0]);
   for (size_t i = 1; i < blocks.size(); i++) EXPECT_EQ(deallocate(blocks[i]), Misuse::kNone);
   // The owner's free has found the block in use, and goes on after the stranger's.
-  LocalBlock found;
+  LocalBlock found = {};
   if (!EXPECT(find_local(current_arena, offset_of(blocks[0]), &found))) return;
   harness::on_other_thread([&] { EXPECT_EQ(page_free_remote(page, index_of(blocks[0])), Misuse::kNone); });
   free_local(current_arena, found);
