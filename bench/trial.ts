@@ -26,6 +26,7 @@ export class TooSlowError extends Error {
 
 /** Longest a single trial may take before it counts as hung. */
 const kTrialLimitMs = 120_000;
+
 let running: ChildProcess | undefined;
 let isEnded = false;
 

@@ -1,6 +1,7 @@
 // The fast paths of malloc, free and view in TypeScript: the core's own steps over its own tables, on this environment's
-// arena. Owns nothing but the last pointers: every bit and count is the core's, who finds it as if it had changed it itself. What is rare (a
-// full page, another arena's block, a large one, a misuse) is left to the core, with nothing changed.
+// arena. Owns nothing but the last pointers: every bit and count is the core's, who finds it as if it had changed it
+// itself. What is rare (a full page, another arena's block, a large one, a misuse) is left to the core, with nothing
+// changed.
 //
 // A pointer is taken apart and put together in word 0 of the mailbox. The region starts at a multiple of 4 GiB, so the
 // lower half of a pointer into its first 4 GiB is the page's number and the place in the page; the upper is always the
@@ -14,8 +15,8 @@ const { clz32, imul } = Math;
 
 // Shifts and masks are written as numbers, because V8 counts code when it inlines, and a constant's name is code: a word
 // is 4 bytes (>>> 2) of 32 bits (>>> 5), the core's has 8 bytes (<< 3) of 64 bits (>>> 6), sizes are looked up in units of
-// 16 bytes (>>> 4); a header's word `capacity` has the page's kind in its upper 8 bits (>>> 24), then the class (>>> 16 & 0xff), then
-// the number of blocks (& 0xffff).
+// 16 bytes (>>> 4); a header's word `capacity` has the page's kind in its upper 8 bits (>>> 24), then the class
+// (>>> 16 & 0xff), then the number of blocks (& 0xffff).
 
 /** Where there is nothing to look at: one page of one class, which has no free block. */
 const emptyTables = {
@@ -46,8 +47,6 @@ const callTablesNow = tables.now;
 const pointers = new BigUint64Array(binding.mailbox);
 const numbers = new Float64Array(binding.mailbox);
 const halves = new Int32Array(binding.mailbox);
-/** An arena without pages: every class's current page is page 0, which has no free block. */
-const noArena = new Int32Array(tables.arena.byteLength >> 2);
 const committed = new Uint32Array(tables.committed);
 
 const headerWords = tables.headerBytes >> 2;
@@ -82,7 +81,8 @@ const firstInlineClass = tables.classBytes.findIndex((bytes) => tables.pageBytes
 const shifts = Uint8Array.from(tables.classBytes, (bytes) => pageShift + Math.ceil(Math.log2(bytes)));
 const factors = Int32Array.from(tables.classBytes, (bytes, c) => Math.floor(2 ** shifts[c]! / bytes) + 1);
 
-const arena = binding.tables === undefined ? noArena : new Int32Array(tables.arena);
+/** Without tables all zero: every class's current page is page 0, which has no free block. */
+const arena = new Int32Array(tables.arena);
 /** The tables as far as they were committed when this thread looked last. */
 const seen = { headers: new Int32Array(headerWords), bitmaps: new Int32Array(bitmapWords), pages: 0 };
 /** Most bytes that are taken here. */
