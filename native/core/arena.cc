@@ -220,6 +220,16 @@ PageHeader* remote_pages_take(Arena* arena) {
   return arena->remote_pages.exchange(nullptr, std::memory_order_seq_cst);
 }
 
+// The page behind this one on a list that was taken. A page that is on no list links to itself: a damaged link, which
+// leads to such a page in the end or in a circle, is seen.
+PageHeader* remote_pages_next(PageHeader* page) {
+  CHECK_AT(is_header(page), "a page to drain has a header", page);
+  PageHeader* next = page->remote_next;
+  CHECK_AT(next != page, "a page to drain is on one list", page);
+  page->remote_next = page;
+  return next;
+}
+
 void arena_service(Arena* arena);
 
 // Steps 3 and 4 of the protocol.
@@ -264,8 +274,7 @@ void page_settle(Arena* arena, PageHeader* page) {
 
 void pages_drain(Arena* arena, PageHeader* page) {
   while (page != nullptr) {
-    CHECK_AT(is_header(page), "a page to drain has a header", page);
-    PageHeader* next = page->remote_next;
+    PageHeader* next = remote_pages_next(page);
     if (owner_of(*page) == arena && load_relaxed(page->kind) == PageKind::kBucket) {
       page_collect(page);
       page_settle(arena, page);
@@ -279,8 +288,7 @@ void pages_drain(Arena* arena, PageHeader* page) {
 void arena_service_locked(Arena* arena) {
   while (PageHeader* pages = remote_pages_take(arena)) {
     for (PageHeader* page = pages; page != nullptr;) {
-      CHECK_AT(is_header(page), "a page to drain has a header", page);
-      PageHeader* next = page->remote_next;
+      PageHeader* next = remote_pages_next(page);
       Arena* owner = checked_owner_of(page);  // null: as in page_send_to_owner()
       if (owner != nullptr && owner->state.load(std::memory_order_relaxed) == ArenaState::kAbandoned) {
         page_collect(page);

@@ -11,8 +11,7 @@
 // Remote frees: the protocol. R frees a block of page P, which arena A owns.
 //
 //   0. R: P.start_limit = 0 (and once more in step 2): until the drain, the owner's frees into P take the slow path,
-//   which
-//      looks at the remote bits and so finds a second free of R's block.
+//      which looks at the remote bits and so finds a second free of R's block.
 //   1. R: old = P.remote_bits[w].fetch_or(bit).        old has the bit: double free. old != 0: done.
 //   2. R: old = P.remote_summary.fetch_or(bit w).      old != 0: done.
 //   3. R: pushes P on A.remote_pages (A is P's owner, read just before).
@@ -24,7 +23,8 @@
 // Why nothing is lost and P cannot vanish under R: whoever turns a word (or the summary) from 0 owes the next step, and
 // a word's bits are collected only through the summary, the summary only through the list. While R owes step 2 or 3,
 // R's own block is therefore still counted in P.used, P is not empty and is not released. After step 3 R touches P no
-// more. At most one R owes step 3 at a time, so P is on at most one list and remote_next has one writer.
+// more. At most one R owes step 3 at a time, so P is on at most one list; remote_next is written by this R
+// and, once, by whoever took the list and drains P.
 //
 // Thread end (abandon): the thread drains, puts its empty pages back, and marks the arena abandoned. Under arenas_lock
 //   - a new thread takes a whole abandoned arena over (its pages keep their owner), or

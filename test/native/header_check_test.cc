@@ -77,6 +77,13 @@ const Damage kDamages[] = {
        return nullptr;
      },
      [](Heap& heap) { arena_drain(heap.arena); }},
+    {"pages to drain in a circle", "a page to drain is on one list",
+     [](Heap& heap) -> const PageHeader* {
+       free_elsewhere(heap.full);
+       free_elsewhere(heap.inside);
+       return heap.full->remote_next = heap.inside;
+     },
+     [](Heap& heap) { arena_drain(heap.arena); }},
     {"a count that says empty too soon", "used == popcount(used bitmap)",
      [](Heap& heap) -> const PageHeader* { return heap.partial->countdown = 1, heap.partial; },
      [](Heap& heap) { deallocate(block_address(*heap.partial, 0)); }},
