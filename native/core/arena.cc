@@ -93,10 +93,15 @@ void page_attach(Arena* arena, PageHeader* page) {
   set_owner(page, arena);
 }
 
-void page_detach(Arena* arena, PageHeader* page) {
+// The arena has the page no more, and a runtime that serves it neither. Whose it is then is for the caller to say.
+void page_leave_arena(Arena* arena, PageHeader* page) {
   store_relaxed(arena->page_count, arena->page_count - 1);
-  set_owner(page, nullptr);
   store_relaxed(page->script_owner, 0u);
+}
+
+void page_detach(Arena* arena, PageHeader* page) {
+  page_leave_arena(arena, page);
+  set_owner(page, nullptr);
 }
 
 // Blocks end with the page, or with its arena: no sweep looks at it any more.
@@ -478,8 +483,7 @@ bool page_adopt(Arena* mine, PageHeader* page) {
   Bucket* new_bucket = bucket_at(mine, page->size_class);
   (was_partial ? old_bucket->partial : old_bucket->full).remove(page);
   // From owner to owner in one step: whoever frees into the page meanwhile, and finds none, takes it for gone.
-  store_relaxed(from->page_count, from->page_count - 1);
-  store_relaxed(page->script_owner, 0u);
+  page_leave_arena(from, page);
   page_attach(mine, page);
   (was_partial ? new_bucket->partial : new_bucket->full).push(page);
   arena_service_locked(from);
