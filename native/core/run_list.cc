@@ -40,11 +40,15 @@ void mark_follow(PageHeader* head, uint32_t from, uint32_t pages) {
   }
 }
 
+// Both lie where a bucket page has its bits, which a sweep may read as the page becomes a run.
+void set_dirty(PageHeader* head, bool dirty) { store_relaxed(head->run_dirty, uint32_t{dirty}); }
+void set_pins(PageHeader* head, uint32_t pins) { store_relaxed(head->run_pins, pins); }
+
 void mark_head(PageHeader* head, uint32_t pages, bool dirty) {
   store_relaxed(head->run_pages, pages);
   store_relaxed(head->block_bytes, 0u);
-  head->run_dirty = dirty;
-  head->run_pins = 0;
+  set_dirty(head, dirty);
+  set_pins(head, 0);
   head->start = address_of_header(head);
   set_kind(head, PageKind::kRun);
 }
@@ -134,7 +138,7 @@ void RunList::insert(PageHeader* first, uint32_t pages, bool dirty) {
   PageHeader* last = first + pages - 1;
   store_relaxed(first->run_pages, pages);
   store_relaxed(last->run_pages, pages);
-  first->run_dirty = dirty;
+  set_dirty(first, dirty);
   set_kind(first, PageKind::kFree);
   set_kind(last, PageKind::kFree);
   uint32_t bin = bin_of(pages);
@@ -349,7 +353,7 @@ void RunList::put_divided(PageHeader* first, uint32_t pages, uint32_t pins) {
     set_kind(head, PageKind::kNone);
   }
   mark_head(first, pages, true);
-  first->run_pins = pins;
+  set_pins(first, pins);
   put_or_keep_locked(first);
 }
 
@@ -375,7 +379,7 @@ bool RunList::keep_slack(const PageHeader* page) {
 bool RunList::pin(PageHeader* head) {
   LockGuard guard(lock_);
   if (kind_of(head) != PageKind::kRun || !is_settled(*head)) return false;
-  head->run_pins++;
+  set_pins(head, head->run_pins + 1);
   return true;
 }
 
@@ -383,7 +387,7 @@ void RunList::unpin(PageHeader* head) {
   {
     LockGuard guard(lock_);
     CHECK(kind_of(head) == PageKind::kRun && head->run_pins > 0);
-    head->run_pins--;
+    set_pins(head, head->run_pins - 1);
     if (head->run_pins > 0 || is_settled(*head)) return;
     put_locked(head, head->run_pages, true);
   }
