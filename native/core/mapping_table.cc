@@ -43,6 +43,12 @@ bool is_whole(const Mapping& mapping) {
   return canary_holds(mapping.address, mapping.address + mapping.bytes, slack_of(mapping));
 }
 
+// Of a block of `bytes` bytes. Where a guard follows the last OS page, no canary need lie before it.
+size_t mapped_bytes(size_t bytes, uint32_t policies) {
+  bool needs_slack = (policies & kCanary) && !(policies & kGuards);
+  return round_up(bytes + (needs_slack ? 1 : 0), kOsPageBytes);
+}
+
 // The block is one of `bytes` bytes from now on.
 void set_usable(Mapping* mapping, size_t bytes) {
   mapping->usable_bytes = mapping->policies == 0 ? mapping->bytes : bytes;
@@ -102,7 +108,7 @@ char* MappingTable::map(size_t bytes, size_t alignment, uint32_t policies) {
 }
 
 void* MappingTable::take(size_t bytes, size_t alignment, Arena* owner, uint32_t policies) {
-  size_t rounded_bytes = round_up(bytes + (policies & kCanary ? 1 : 0), kOsPageBytes);
+  size_t rounded_bytes = mapped_bytes(bytes, policies);
   char* address = map(rounded_bytes, alignment, policies);
   if (address == nullptr) return nullptr;
   LockGuard guard(lock_);
@@ -166,7 +172,7 @@ void* MappingTable::resize(void* ptr, size_t asked_bytes, const Arena* asker) {
   Mapping* entry = entries_.holding(ptr);
   if (entry == nullptr || entry->address != ptr || entry->is_freed) return nullptr;  // another thread has freed it
   if (!is_whole(*entry)) return nullptr;
-  size_t bytes = round_up(asked_bytes + (entry->policies & kCanary ? 1 : 0), kOsPageBytes);
+  size_t bytes = mapped_bytes(asked_bytes, entry->policies);
   size_t had = entry->usable_bytes, had_slack = slack_of(*entry);
   if (entry->bytes == bytes) {
     set_usable(entry, asked_bytes);

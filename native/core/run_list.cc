@@ -194,13 +194,15 @@ PageHeader* RunList::take_fenced(uint32_t pages) {
   size_t left = 0;
   for (uint32_t i = 0; i < region_table.count.load(std::memory_order_relaxed) && left <= pages; i++)
     left = region_table.regions[i].pages_left();
-  size_t most = left <= pages || left > kFencedPages ? kFencedPages : left - 1;
+  size_t fenced = size_t{kFencedPages} << guards_ / kGuardsPerDoubling;
+  size_t most = left <= pages || left > fenced ? fenced : left - 1;
   auto group = static_cast<uint32_t>(pages > most ? pages : most);
   PageHeader* first = extend(group + 1);
   if (first == nullptr) return extend(pages);
   PageHeader* guard = first + group;
   mark_run(guard, 1, false);
   os::protect(guard->start, kPageBytes, os::Protection::kNone);
+  guards_++;
   if (group > pages) insert(first + pages, group - pages, false);
   return first;
 }

@@ -8,7 +8,8 @@
 // A run in use may be owned by a made arena: it is on the arena's list then, and its bytes are charged to the arena.
 // One over which JavaScript has ArrayBuffers is pinned: freed, it is nobody's and no block, and goes back with its last
 // pin. In a hardened process with guards, what comes fresh from a region is fenced: kFencedPages pages, or one longer
-// run, and behind them a page without access, a run that never goes back.
+// run, and behind them a page without access, a run that never goes back. As the system has only so many mappings to
+// give, groups grow with their number.
 // Thread rule: every call takes the lock itself.
 #pragma once
 
@@ -86,7 +87,8 @@ class RunList {
   Lock& lock() { return lock_; }
   size_t dirty_pages() const { return dirty_pages_; }  // under the lock
 
-  static constexpr uint32_t kFencedPages = 64;
+  static constexpr uint32_t kFencedPages = 16;
+  static constexpr uint32_t kGuardsPerDoubling = 4096;
 
   static constexpr uint32_t kExactBins = 64;  // bin n: runs of n pages; above, kStepsPerDoubling bins a doubling
   static constexpr uint32_t kBinsPerDoubling = 4;
@@ -125,6 +127,7 @@ class RunList {
   Bins bins_[2];             // [0] clean: zero and not in memory; [1] dirty
   size_t dirty_pages_ = 0;   // in dirty free runs
   size_t dirty_lowest_ = 0;  // of dirty_pages_ in this interval: so many pages were not needed
+  uint32_t guards_ = 0;      // made so far, by take_fenced()
   size_t surplus_ = 0;       // of dirty_pages_ since surplus_pages() was called: the same for the background thread
   uint64_t interval_start_ = 0;
   size_t taken_pages_ = 0;  // in use by arenas and large blocks
