@@ -1,9 +1,7 @@
 #include "arena.h"
 
-#include <new>
-
 #include "../base/check.h"
-#include "../os/memory.h"
+#include "arena_list.h"
 #include "block_hold.h"
 #include "hardened.h"
 #include "header_check.h"
@@ -17,19 +15,14 @@
 namespace pagerun {
 
 constinit PageHeader no_page = {};
-Lock arenas_lock;
 
 namespace {
 
-constexpr size_t kArenaBatch = 4;  // arenas that one mapping holds
 constexpr uint32_t kWrongTrimsInARow = 32;
 constexpr uint64_t kGrowthLeastPages = 8;
 constexpr uint64_t kGrowthShare = 8;
 
-std::atomic<Arena*> all_arenas{nullptr};  // release: pairs with arena_first()
-Arena* abandoned_arenas = nullptr;        // under arenas_lock
-Arena* spare_arenas = nullptr;            // mapped, never used; linked by next_abandoned, under arenas_lock
-uint64_t arena_count = 0;                 // under arenas_lock
+Arena* abandoned_arenas = nullptr;  // under arenas_lock
 
 void bucket_clear(Bucket& bucket) {
   store_relaxed(bucket.page, &no_page);
@@ -313,24 +306,6 @@ void arena_service(Arena* arena) {
   if (arena->state.load(std::memory_order_relaxed) == ArenaState::kAbandoned) arena_service_locked(arena);
 }
 
-// Null when memory is exhausted. Under arenas_lock.
-Arena* arena_new() {
-  if (spare_arenas == nullptr) {
-    auto* batch = static_cast<Arena*>(records_map(kArenaBatch * sizeof(Arena)));
-    if (batch == nullptr) return nullptr;
-    for (size_t i = kArenaBatch; i-- > 0;) {
-      batch[i].next_abandoned = spare_arenas;
-      spare_arenas = &batch[i];
-    }
-  }
-  Arena* arena = spare_arenas;
-  spare_arenas = arena->next_abandoned;
-  arena = new (arena) Arena();
-  arena_identify(arena);
-  arena_enlist(arena);
-  return arena;
-}
-
 void current_retire(Arena* arena, Bucket* bucket) {
   PageHeader* page = bucket->page;
   if (!has_page(*bucket)) return;
@@ -349,12 +324,6 @@ void current_retire(Arena* arena, Bucket* bucket) {
 }
 
 }  // namespace
-
-void* records_map(size_t bytes) {
-  if (void* memory = os::map(round_up(bytes, kOsPageBytes))) return memory;
-  PageHeader* run = run_list.take(static_cast<uint32_t>(divide_up(bytes, kPageBytes)));
-  return run == nullptr ? nullptr : run->start;
-}
 
 PageHeader* arena_take_run(Arena* arena, uint32_t pages) {
   PageHeader* run = run_list.take_dirty(pages);
@@ -409,13 +378,6 @@ void arena_clear_buckets(Arena* arena) {
     bucket.full.clear();
   }
   store_relaxed(arena->page_count, uint64_t{0});
-}
-
-void arena_identify(Arena* arena) { store_relaxed(arena->id, ++arena_count); }
-
-void arena_enlist(Arena* arena) {
-  arena->next = all_arenas.load(std::memory_order_relaxed);
-  all_arenas.store(arena, std::memory_order_release);
 }
 
 Misuse page_free_remote(PageHeader* page, uint32_t index) {
@@ -488,24 +450,6 @@ bool page_adopt(Arena* mine, PageHeader* page) {
   (was_partial ? new_bucket->partial : new_bucket->full).push(page);
   arena_service_locked(from);
   return true;
-}
-
-Arena* arena_first() { return all_arenas.load(std::memory_order_acquire); }
-
-bool arena_is_known(const Arena* wanted) {
-  for (const Arena* arena = arena_first(); arena != nullptr; arena = arena->next) {
-    if (arena == wanted) return true;
-  }
-  return false;
-}
-
-void arenas_orphan(const Arena* mine, const Arena* late) {
-  for (Arena* arena = arena_first(); arena != nullptr; arena = arena->next) {
-    ArenaState state = arena->state.load(std::memory_order_relaxed);
-    bool is_lost = state == ArenaState::kActive || (state == ArenaState::kMade && arena->host != mine);
-    if (arena == mine || arena == late || !is_lost) continue;
-    arena->state.store(ArenaState::kOrphaned, std::memory_order_relaxed);
-  }
 }
 
 }  // namespace pagerun

@@ -39,7 +39,6 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "../base/lock.h"
 #include "../harden/misuse.h"
 #include "page.h"
 #include "region.h"
@@ -172,29 +171,8 @@ bool page_adopt(Arena* mine, PageHeader* page);
 /// Takes every bucket page off the buckets, which are then as new. The pages themselves are the caller's to clear.
 void arena_clear_buckets(Arena* arena);
 
-/// Puts a new record on the list of all arenas. Under arenas_lock.
-void arena_enlist(Arena* arena);
-
-/// Memory for records, which is never given back: a mapping, or where a limit on address space was set so late that
-/// there is none to be had, a run. Null when refused. Under arenas_lock.
-void* records_map(size_t bytes);
-
-/// Gives a record an id that was never used. Under arenas_lock.
-void arena_identify(Arena* arena);
-
-/// Every arena that was ever made, newest first, linked by `next`.
-Arena* arena_first();
-
-/// True when there is such an arena, or was: it may be followed. O(arenas).
-bool arena_is_known(const Arena* arena);
-
 /// Id of an arena, or 0 for null.
 inline uint64_t arena_id_of(const Arena* arena) { return arena == nullptr ? 0 : load_relaxed(arena->id); }
-
-extern Lock arenas_lock;  // lock order: arenas -> run list
-
-/// For the child of a fork: every active arena but these two becomes an orphan. Under arenas_lock.
-void arenas_orphan(const Arena* mine, const Arena* late);
 
 inline Bucket* bucket_at(Arena* arena, uint32_t size_class) { return &arena->buckets[size_class]; }
 

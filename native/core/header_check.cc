@@ -4,6 +4,7 @@
 
 #include "../base/check.h"
 #include "../harden/policy.h"
+#include "arena_list.h"
 #include "region.h"
 
 namespace pagerun {

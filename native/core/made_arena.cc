@@ -6,6 +6,7 @@
 #include "../base/check.h"
 #include "../os/memory.h"
 #include "allocator.h"
+#include "arena_list.h"
 #include "hardened.h"
 #include "mapping_table.h"
 #include "region.h"

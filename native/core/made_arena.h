@@ -20,6 +20,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "../base/lock.h"
 #include "../harden/misuse.h"
 #include "arena.h"
 

@@ -4,6 +4,7 @@
 
 #include "../harden/policy.h"
 #include "../os/background.h"
+#include "arena_list.h"
 #include "block_hold.h"
 #include "made_arena.h"
 #include "mapping_table.h"

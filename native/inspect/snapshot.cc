@@ -2,6 +2,7 @@
 
 #include <cstring>
 
+#include "../core/arena_list.h"
 #include "../core/hardened.h"
 #include "../core/header_check.h"
 #include "../core/made_arena.h"

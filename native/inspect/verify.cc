@@ -1,5 +1,6 @@
 #include "verify.h"
 
+#include "../core/arena_list.h"
 #include "../core/block_hold.h"
 #include "../core/hardened.h"
 #include "../core/header_check.h"

@@ -1,6 +1,7 @@
 #include "walk.h"
 
 #include "../core/arena.h"
+#include "../core/arena_list.h"
 #include "../core/block_hold.h"
 #include "../core/mapping_table.h"
 #include "../core/range_table.h"

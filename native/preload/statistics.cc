@@ -8,6 +8,7 @@
 #include <cinttypes>
 #include <cstdio>
 
+#include "../core/arena_list.h"
 #include "../core/mapping_table.h"
 #include "../core/page.h"
 #include "../core/run_list.h"

@@ -3,6 +3,7 @@
 #include "core/arena.h"
 
 #include "core/allocator_inline.h"
+#include "core/arena_list.h"
 #include "core/thread_arena.h"
 #include "heap.h"
 #include "threads.h"

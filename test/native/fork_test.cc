@@ -5,6 +5,7 @@
 // nothing here asks libc for memory around a fork, and threads begin in the child, or end in the parent, only where
 // they may.
 #include "core/arena.h"
+#include "core/arena_list.h"
 #include "heap.h"
 #include "threads.h"
 

@@ -3,6 +3,7 @@
 #include <climits>
 
 #include "core/arena.h"
+#include "core/arena_list.h"
 #include "core/run_list.h"
 #include "heap.h"
 #include "threads.h"
