@@ -27,5 +27,6 @@ export function ownLibrary(): OwnLibrary {
 
 /** The version of this package. */
 export function ownVersion(): string {
-  return versionOf(findRoots()[0]!);
+  const [root] = findRoots();
+  return versionOf(root!);
 }

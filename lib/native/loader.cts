@@ -44,28 +44,34 @@ function rootFromCurrentFolder(): string | undefined {
   }
 }
 
-/** The package's roots that there may be, the one of this file first. */
-export function findRoots(): string[] {
-  const own = ownFolder();
-  const found = [own === undefined ? undefined : rootAbove(own), rootFromCurrentFolder()];
-  return found.filter((root) => root !== undefined);
+/** The package's roots that there may be, the one of this file first: a program that is started waits for each look. */
+export function* findRoots(): Generator<string> {
+  const folder = ownFolder();
+  const own = folder === undefined ? undefined : rootAbove(folder);
+  if (own !== undefined) yield own;
+  const other = rootFromCurrentFolder();
+  if (other !== undefined && other !== own) yield other;
 }
 
 /** Where the preload library is; undefined where it was not built. */
 export function findLibrary(): string | undefined {
-  return findRoots()
-    .map((root) => join(root, builtLibrary))
-    .find((path) => existsSync(path));
+  for (const root of findRoots()) {
+    const path = join(root, builtLibrary);
+    if (existsSync(path)) return path;
+  }
+  return undefined;
 }
 
 /** Where pagerun.node may be, best first. PAGERUN_NODE_PATH rules out every other place. */
-function places(): string[] {
+function* places(): Generator<string> {
   const chosen = process.env.PAGERUN_NODE_PATH;
-  if (chosen !== undefined && chosen !== "") {
-    if (isAbsolute(chosen)) return [chosen];
-    throw new Error(`Expected an absolute path for PAGERUN_NODE_PATH but received ${JSON.stringify(chosen)}`);
+  if (chosen === undefined || chosen === "") {
+    for (const root of findRoots()) yield join(root, builtPath);
+    return;
   }
-  return [...new Set(findRoots().map((root) => join(root, builtPath)))];
+  if (!isAbsolute(chosen))
+    throw new Error(`Expected an absolute path for PAGERUN_NODE_PATH but received ${JSON.stringify(chosen)}`);
+  yield chosen;
 }
 
 function loadFailure(looked: string[], cause: unknown): Error {
@@ -79,14 +85,20 @@ function loadFailure(looked: string[], cause: unknown): Error {
   );
 }
 
-/** Loads pagerun.node for the calling thread. Throws an error that says what to do when it cannot be loaded. */
-export function loadAddon(): unknown {
-  const looked = places();
-  const path = looked.find((place) => existsSync(place));
-  if (path === undefined) throw loadFailure(looked, undefined);
+function loadFrom(path: string): unknown {
   try {
     return createRequire(path)(path);
   } catch (cause) {
     throw loadFailure([path], cause);
   }
+}
+
+/** Loads pagerun.node for the calling thread. Throws an error that says what to do when it cannot be loaded. */
+export function loadAddon(): unknown {
+  const looked: string[] = [];
+  for (const path of places()) {
+    if (existsSync(path)) return loadFrom(path);
+    looked.push(path);
+  }
+  throw loadFailure(looked, undefined);
 }

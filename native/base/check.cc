@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <atomic>
 #include <cstdlib>
 
 namespace pagerun {
@@ -40,7 +41,16 @@ void Line::print() {
   length_ = 0;
 }
 
+namespace {
+
+std::atomic<bool> has_failed{false};
+
+}  // namespace
+
+bool has_check_failed() { return has_failed.load(std::memory_order_relaxed); }
+
 void check_failed(const char* condition, const char* file, int line) {
+  has_failed.store(true, std::memory_order_relaxed);
   Line()
       .text("pagerun: broken invariant: ")
       .text(condition)
@@ -53,6 +63,7 @@ void check_failed(const char* condition, const char* file, int line) {
 }
 
 void check_failed_at(const char* invariant, const void* address) {
+  has_failed.store(true, std::memory_order_relaxed);
   Line().text("pagerun: broken invariant: ").text(invariant).text(" at ").address(address).print();
   abort();
 }

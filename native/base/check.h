@@ -21,6 +21,9 @@ class Line {
   size_t length_ = 0;
 };
 
+/// Whether one has failed: nothing of ours is to be walked any more.
+bool has_check_failed();
+
 [[noreturn]] void check_failed(const char* condition, const char* file, int line);
 
 /// Prints `pagerun: broken invariant: <invariant> at <address>` and aborts.

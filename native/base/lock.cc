@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <ctime>
 
 namespace pagerun {
 
@@ -39,6 +40,22 @@ void Lock::take_slow() {
     spin_pause();
   }
   while (word_.exchange(kContended, std::memory_order_acquire) != kFree) futex(word_, FUTEX_WAIT, kContended);
+}
+
+bool Lock::take_within(int64_t milliseconds) {
+  int saved = errno;
+  bool is_taken = false;
+  for (int64_t waited = 0; !is_taken; waited++) {
+    uint32_t expected = kFree;
+    // acquire: as in take()
+    is_taken = word_.compare_exchange_strong(expected, kHeld, std::memory_order_acquire, std::memory_order_relaxed);
+    if (is_taken || waited == milliseconds) break;
+    constexpr timespec kMillisecond = {0, 1000000};
+    nanosleep(&kMillisecond, nullptr);
+  }
+  errno = saved;
+  if (is_taken) taken_++;
+  return is_taken;
 }
 
 void Lock::wake_one() { futex(word_, FUTEX_WAKE, 1); }

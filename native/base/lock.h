@@ -22,6 +22,9 @@ class Lock {
     taken_++;
   }
 
+  /// Takes it when it comes free within so many milliseconds: for a signal's handler, whose own thread may hold it.
+  bool take_within(int64_t milliseconds);
+
   void give() {
     // release: pairs with the acquire in take() and take_slow()
     if (word_.exchange(kFree, std::memory_order_release) == kContended) wake_one();

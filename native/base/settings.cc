@@ -141,6 +141,10 @@ bool read_witness_file(const char* text, Settings* settings) {
   return strlen(text) < kMaxPathBytes;
 }
 
+bool read_said(const char* text, Settings* settings) {
+  return take_number(&text, &settings->said_faults) && *text == 0;
+}
+
 /// Others read it: another part of pagerun, which judges the value itself, or a tool of those who build it.
 bool accept(const char*, Settings*) { return true; }
 
@@ -163,6 +167,7 @@ constexpr Variable kVariables[] = {
     {"REPORT", read_report, kFlag, "0"},
     {"STATS_FILE", read_stats_file, kPath, "no file"},
     {"WITNESS_FILE", read_witness_file, kPath, "no file"},
+    {"SAID", read_said, "the number that another process has put there", "nothing"},
     {"EXTERNAL_VIEWS", is_flag, kFlag, "1"},
     {"LEAK_WARNINGS", is_flag, kFlag, "0"},
     {"MARK_FD", accept, "", ""},
@@ -219,6 +224,14 @@ void say_wrong(const Variable& variable, const char* value) {
   line.print();
 }
 
+/// FNV-1a (Fowler, Noll, Vo 1991), over the faults' entries one behind the other.
+void add_fault(const char* entry, Settings* settings) {
+  constexpr uint64_t kBasis = 0xcbf29ce484222325, kPrime = 0x100000001b3;
+  uint64_t hash = settings->faults == 0 ? kBasis : settings->faults;
+  for (; *entry != 0; entry++) hash = (hash ^ static_cast<unsigned char>(*entry)) * kPrime;
+  settings->faults = hash;
+}
+
 /// One entry, given behind its prefix: a name, `=` and a value. `seen` has a bit for each variable that came before.
 void parse_entry(const char* name, bool says, uint64_t* seen, Settings* settings) {
   size_t bytes = strcspn(name, "=");
@@ -226,6 +239,7 @@ void parse_entry(const char* name, bool says, uint64_t* seen, Settings* settings
   const char* value = name + bytes + 1;
   size_t i = variable_named(name, bytes);
   if (i == kVariableCount) {
+    add_fault(name, settings);
     if (says) say_unknown(name, bytes);
     return;
   }
@@ -235,9 +249,10 @@ void parse_entry(const char* name, bool says, uint64_t* seen, Settings* settings
   Settings changed = *settings;
   if (kVariables[i].read(value, &changed)) {
     *settings = changed;
-  } else if (says) {
-    say_wrong(kVariables[i], value);
+    return;
   }
+  add_fault(name, settings);
+  if (says) say_wrong(kVariables[i], value);
 }
 
 const char* const* environment_now() {
@@ -285,6 +300,7 @@ void settings_parse(const char* const* environment, bool says, Settings* setting
   own.witness_file = keep(own.witness_file, paths[place][1]);
   // release: pairs with settings(); acquire: another's place is read when that was first
   if (!settings_place.compare_exchange_strong(first, &own, std::memory_order_acq_rel)) return *first;
+  if (own.faults == own.said_faults) return own;
   Settings said;
   settings_parse(environment, true, &said);
   return own;

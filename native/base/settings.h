@@ -48,6 +48,8 @@ struct Settings {
   uint64_t rss_target_bytes = 0;                  // PAGERUN_RSS_TARGET=bytes, or with K, M, G; 0: none
   const char* stats_file = nullptr;               // PAGERUN_STATS_FILE=path
   const char* witness_file = nullptr;             // PAGERUN_WITNESS_FILE=path
+  uint64_t said_faults = 0;                       // PAGERUN_SAID=number: the faults that were said already
+  uint64_t faults = 0;  // a number for all that is wrong in the environment, other than for anything else; 0: nothing
 };
 
 extern std::atomic<const Settings*> settings_place;

@@ -281,6 +281,26 @@ void add_ranges(SnapshotTotals& totals) {
   totals.range_bytes = range_table.total_bytes();
 }
 
+// Under the heap's locks.
+SnapshotTotals totals_now() {
+  SnapshotTotals totals = {};
+  for (const Arena* arena = arena_first(); arena != nullptr; arena = arena->next) totals.arenas += is_arena(arena);
+  walk_regions([&](const Region&, const PageHeader* page) {
+    if (load_relaxed(page->kind) == PageKind::kFree) {
+      totals.free_run_bytes += load_relaxed(page->run_pages) * kPageBytes;
+    } else if (is_live_page(*page, PageKind::kBucket)) {
+      add_page(totals, page->capacity - bitmap_count(page->free_bits, page->capacity), load_relaxed(page->block_bytes));
+    } else if (is_live_page(*page, PageKind::kRun)) {
+      add_page(totals, 1, load_relaxed(page->run_bytes));
+    }
+  });
+  for (size_t i = 0; i < mapping_table.count(); i++) add_mapping(totals, mapping_table.entries()[i]);
+  add_ranges(totals);
+  add_regions(totals);
+  add_purges(totals);
+  return totals;
+}
+
 }  // namespace
 
 const Snapshot* snapshot_take() {
@@ -320,22 +340,13 @@ void snapshot_release(const Snapshot* snapshot) {
 
 SnapshotTotals memory_totals() {
   HeapLock lock;
-  SnapshotTotals totals = {};
-  for (const Arena* arena = arena_first(); arena != nullptr; arena = arena->next) totals.arenas += is_arena(arena);
-  walk_regions([&](const Region&, const PageHeader* page) {
-    if (load_relaxed(page->kind) == PageKind::kFree) {
-      totals.free_run_bytes += load_relaxed(page->run_pages) * kPageBytes;
-    } else if (is_live_page(*page, PageKind::kBucket)) {
-      add_page(totals, page->capacity - bitmap_count(page->free_bits, page->capacity), load_relaxed(page->block_bytes));
-    } else if (is_live_page(*page, PageKind::kRun)) {
-      add_page(totals, 1, load_relaxed(page->run_bytes));
-    }
-  });
-  for (size_t i = 0; i < mapping_table.count(); i++) add_mapping(totals, mapping_table.entries()[i]);
-  add_ranges(totals);
-  add_regions(totals);
-  add_purges(totals);
-  return totals;
+  return totals_now();
+}
+
+bool memory_totals_within(int64_t patience_ms, SnapshotTotals* totals) {
+  HeapLock lock(patience_ms);
+  if (lock.is_held()) *totals = totals_now();
+  return lock.is_held();
 }
 
 }  // namespace pagerun

@@ -105,4 +105,8 @@ void snapshot_release(const Snapshot* snapshot);
 /// The totals alone, without a copy. O(pages).
 SnapshotTotals memory_totals();
 
+/// The same for a signal's handler, whose thread may hold a lock of the heap: false when one did not come free within
+/// so many milliseconds.
+bool memory_totals_within(int64_t patience_ms, SnapshotTotals* totals);
+
 }  // namespace pagerun

@@ -9,22 +9,30 @@
 
 namespace pagerun {
 
+namespace {
+
+constexpr size_t kLockCount = 6;
+
+Lock& lock_at(size_t place) {
+  Lock* const in_order[kLockCount] = {&arenas_lock,        &run_list.lock(), &mapping_table.lock(),
+                                      &range_table.lock(), &holds_lock(),    &unreadable_blocks.lock()};
+  return *in_order[place];
+}
+
+}  // namespace
+
 HeapLock::HeapLock() {
-  arenas_lock.take();
-  run_list.lock().take();
-  mapping_table.lock().take();
-  range_table.lock().take();
-  holds_lock().take();
-  unreadable_blocks.lock().take();
+  for (; held_ < kLockCount; held_++) lock_at(held_).take();
+}
+
+HeapLock::HeapLock(int64_t patience_ms) {
+  while (held_ < kLockCount && lock_at(held_).take_within(patience_ms)) held_++;
 }
 
 HeapLock::~HeapLock() {
-  unreadable_blocks.lock().give();
-  holds_lock().give();
-  range_table.lock().give();
-  mapping_table.lock().give();
-  run_list.lock().give();
-  arenas_lock.give();
+  while (held_ > 0) lock_at(--held_).give();
 }
+
+bool HeapLock::is_held() const { return held_ == kLockCount; }
 
 }  // namespace pagerun

@@ -11,9 +11,16 @@ namespace pagerun {
 class HeapLock {
  public:
   HeapLock();
+  /// Waits no longer than so many milliseconds for each; is_held() tells whether it came to all of them.
+  explicit HeapLock(int64_t patience_ms);
   ~HeapLock();
   HeapLock(const HeapLock&) = delete;
   HeapLock& operator=(const HeapLock&) = delete;
+
+  bool is_held() const;
+
+ private:
+  size_t held_ = 0;  // so many of them, the first in lock order
 };
 
 /// What a page in use is, once it is settled; a page that is taking up its kind right now counts as neither.

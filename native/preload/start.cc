@@ -3,10 +3,13 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <cinttypes>
 #include <cstdio>
+#include <cstdlib>
 
 #include "../base/settings.h"
 #include "calls.h"
+#include "endings.h"
 #include "process_report.h"
 #include "seen.h"
 
@@ -37,16 +40,26 @@ void witness(const char* path) {
   close(file);
 }
 
+/// What this process has said of its environment, those that it starts need not say again.
+void note_said(const Settings& chosen) {
+  static char entry[48];
+  if (chosen.faults == 0 || chosen.faults == chosen.said_faults) return;
+  snprintf(entry, sizeof(entry), "PAGERUN_SAID=%" PRIu64, chosen.faults);
+  putenv(entry);
+}
+
 // A wrong value is said at once, and not when the setting is first used.
 [[gnu::constructor]] void start() {
   const Settings& chosen = settings();
+  note_said(chosen);
   if (chosen.witness_file != nullptr) witness(chosen.witness_file);
-  if (chosen.reports_at_exit || chosen.stats_file != nullptr) process_report_begin();
+  if (!says_at_end(chosen)) return;
+  process_report_begin(chosen);
+  endings_watch();
 }
 
 [[gnu::destructor]] void end() {
-  const Settings& chosen = settings();
-  if (chosen.reports_at_exit || chosen.stats_file != nullptr) process_report_end(chosen);
+  if (says_at_end(settings())) process_report_end(settings(), 0);
 }
 
 }  // namespace

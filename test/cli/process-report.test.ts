@@ -1,7 +1,8 @@
 // What a process says when it ends: the lines of --report, the file of --stats-file, and which processes say it; and marks.
-import { spawnSync } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { constants, tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { root } from "../tools/steps.js";
@@ -16,7 +17,7 @@ afterEach(() => rmSync(folder, { recursive: true, force: true }));
 const figures = [
   ...["process", "seconds", "cpuSeconds", "minorFaults", "majorFaults", "peakRssBytes", "rssBytes", "liveBlocks"],
   ...["liveBytes", "committedBytes", "metadataBytes", "freeRunBytes", "mappingBytes", "reservedBytes", "arenas"],
-  "misuses",
+  ...["misuses", "signal", "purgedBytes", "purges", "retakenBytes", "purgePasses"],
 ];
 
 /** Keeps 20 MB and has had 60 MB more. */
@@ -35,12 +36,12 @@ describe("--stats-file", () => {
     const { status, stderr } = pagerun(["--stats-file", file, "node", "-e", program]);
     expect({ status, stderr }).toEqual({ status: 5, stderr: "" });
     const stats = read(file);
-    expect(Object.keys(stats).sort()).toEqual([...figures, "program", "profile"].sort());
+    expect(Object.keys(stats).sort()).toEqual([...figures, "program", "profile", "hasEnded"].sort());
     for (const figure of figures) expect(stats[figure], figure).toEqual(expect.any(Number));
     const figure = (name: string) => stats[name] as number;
     expect(stats.program).toMatch(/node/);
     expect(stats.profile).toBe("fast");
-    expect(stats.misuses).toBe(0);
+    expect(stats).toMatchObject({ misuses: 0, hasEnded: true, signal: 0 });
     expect(figure("peakRssBytes")).toBeGreaterThan(40e6);
     expect(figure("peakRssBytes")).toBeGreaterThanOrEqual(figure("rssBytes"));
     expect(figure("committedBytes")).toBeGreaterThanOrEqual(figure("liveBytes"));
@@ -94,7 +95,7 @@ describe("--report", () => {
     const heads = stderr.split("\n").filter((line) => line.startsWith("pagerun: "));
     expect(heads).toHaveLength(2);
     expect(heads[0]).toMatch(/^pagerun: true \(process \d+\), \d+\.\d s, \d+\.\d s of processor time$/);
-    const body = /\n {2}resident .*\n {2}in use .* blocks, .*\n {2}faults .*\n {2}misuse {4}0\n/g;
+    const body = /\n {2}resident .*\n {2}in use .* blocks, .*\n {2}purged .*\n {2}faults .*\n {2}misuse {4}0\n/g;
     expect(stderr.match(body)).toHaveLength(2);
   });
 
@@ -110,6 +111,95 @@ describe("--report", () => {
 
   test("is not there when nobody asked for it", () => {
     expect(pagerun(["bash", "-c", ":"]).stderr).toBe("");
+  });
+});
+
+describe("a program that does not end by itself", () => {
+  const waiting = 'console.log("ready"); setInterval(() => {}, 1000);';
+
+  /** Starts it, calls `when` once it says that it is ready, and tells how it ended. */
+  async function ended(args: readonly string[], when: (pid: number) => Promise<void> | void) {
+    const child = spawn(process.execPath, [cli, ...args], {
+      env: plainEnvironment(),
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    let stderr = "";
+    child.stderr.setEncoding("utf8").on("data", (text: string) => {
+      stderr += text;
+    });
+    const closed = once(child, "close");
+    await once(child.stdout, "data");
+    await when(child.pid!);
+    const [code, signal] = (await closed) as [number | null, NodeJS.Signals | null];
+    return { code, signal, stderr };
+  }
+
+  test.each(["SIGTERM", "SIGINT", "SIGHUP"] as const)(
+    "reports when %s ends Node.js, which ends by it all the same",
+    async (name) => {
+      const file = join(folder, "stats.json");
+      const program = ["node", "-e", waiting];
+      const end = await ended(["--report", "--stats-file", file, ...program], (pid) => void process.kill(pid, name));
+      expect(end).toMatchObject({ code: null, signal: name });
+      const number = constants.signals[name];
+      expect(end.stderr).toMatch(new RegExp(`^pagerun: node \\(process \\d+\\), .*, ended by signal ${number}\\n`));
+      expect(read(file)).toMatchObject({ hasEnded: true, signal: number });
+    },
+  );
+
+  test("reports when its own handler sends it the signal again, as programs do that clean up before", async () => {
+    const again = 'process.once("SIGTERM", () => { console.error("cleaned"); process.kill(process.pid, "SIGTERM"); });';
+    const end = await ended(["--report", "node", "-e", again + waiting], (pid) => void process.kill(pid, "SIGTERM"));
+    expect(end).toMatchObject({ code: null, signal: "SIGTERM" });
+    expect(end.stderr).toMatch(/^cleaned\npagerun: node .*, ended by signal 15\n/);
+  });
+
+  test.each([
+    ["by SIGTERM, a shell that waits", "echo ready; while :; do sleep 0.01; done", "SIGTERM"],
+    ["by a signal that it sends itself", "echo ready; kill -USR1 $$; while :; do sleep 0.01; done", undefined],
+  ] as const)("reports when it ends %s", async (_, line, name) => {
+    const file = join(folder, "stats.json");
+    const args = ["--stats-file", file, "bash", "-c", line];
+    const end = await ended(args, (pid) => void (name && process.kill(pid, name)));
+    const wanted = name ?? "SIGUSR1";
+    expect(end).toMatchObject({ code: null, signal: wanted, stderr: "" });
+    expect(read(file)).toMatchObject({ hasEnded: true, signal: constants.signals[wanted] });
+  });
+
+  test("reports once when it ends by _exit and by abort", () => {
+    const heads = (stderr: string) => stderr.split("\n").filter((line) => line.startsWith("pagerun: "));
+    const fast = pagerun(["--report", "python3", "-S", "-c", "import os; os._exit(4)"]);
+    expect({ status: fast.status, heads: heads(fast.stderr).at(-1) }).toEqual({
+      status: 4,
+      heads: expect.stringMatching(/^pagerun: python\S* \(process \d+\), .* of processor time$/),
+    });
+    const aborted = pagerun(["--report", "node", "-e", "process.abort()"]);
+    expect(aborted).toMatchObject({ status: null, signal: "SIGABRT" });
+    expect(heads(aborted.stderr)).toEqual([expect.stringMatching(/, ended by signal 6$/)]);
+  });
+
+  test("reports nothing of a signal that it survives", async () => {
+    const survives = 'process.on("SIGTERM", () => process.exit(3));';
+    const end = await ended(["--report", "node", "-e", survives + waiting], (pid) => void process.kill(pid, "SIGTERM"));
+    expect(end.code).toBe(3);
+    expect(end.stderr).not.toContain("ended by signal");
+    expect(end.stderr.match(/^pagerun: /gm)).toHaveLength(1);
+  });
+
+  test("leaves a file with %p that is no older than its last seconds, when nothing else could be said", async () => {
+    const written = async () => {
+      while (readdirSync(folder).filter((name) => name.endsWith(".json")).length === 0)
+        await new Promise((resolve) => setTimeout(resolve, 50));
+    };
+    const end = await ended(["--stats-file", join(folder, "%p.json"), "node", "-e", waiting], async (pid) => {
+      await written();
+      process.kill(pid, "SIGKILL");
+    });
+    expect(end).toMatchObject({ signal: "SIGKILL", stderr: "" });
+    const [name] = readdirSync(folder).filter((file) => file.endsWith(".json"));
+    const stats = read(join(folder, name!));
+    expect(stats).toMatchObject({ hasEnded: false, signal: 0, program: expect.stringMatching(/node/) });
+    expect(stats.liveBlocks).toBeGreaterThan(1000);
   });
 });
 

@@ -229,8 +229,16 @@ describe("the command's other words", () => {
     }
   });
 
-  test("a wrong value in the environment is said once, by the program and not by the launcher too", () => {
-    const { stderr } = pagerun(["/bin/true"], { env: plainEnvironment({ PAGERUN_PROFILE: "wrong" }) });
-    expect(stderr).toBe("pagerun: PAGERUN_PROFILE=wrong is ignored: expected fast or hardened; it is now fast\n");
+  test("a wrong value in the environment is said once: by the program, not by the launcher or what the program starts", () => {
+    const env = { PAGERUN_PROFILE: "wrong", PAGERUN_NONE: "1" };
+    const line = "/bin/true; sh -c '/bin/true; /bin/true'";
+    const said = [
+      "pagerun: PAGERUN_PROFILE=wrong is ignored: expected fast or hardened; it is now fast\n",
+      "pagerun: PAGERUN_NONE is no setting of pagerun and is ignored\n",
+    ];
+    const { stderr } = pagerunShell(line, env);
+    expect(stderr.match(/.*\n/g)?.sort()).toEqual(said.sort());
+    const other = pagerunShell("PAGERUN_REPORT=x /bin/true", {}).stderr;
+    expect(other).toBe("pagerun: PAGERUN_REPORT=x is ignored: expected 0 or 1; it is now 0\n");
   });
 });

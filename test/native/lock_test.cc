@@ -141,6 +141,23 @@ TEST("everyone who sleeps on a lock comes through, one after the other, once it 
   EXPECT_EQ(through.load(), kSleepers);
 }
 
+TEST("take_within takes a free lock at once, one that is given in time, and gives up on one that is not") {
+  Lock lock;
+  EXPECT(lock.take_within(0));
+  errno = 1234;
+  EXPECT(!lock.take_within(0));
+  EXPECT(!lock.take_within(20));
+  EXPECT_EQ(errno, 1234);
+  std::thread giver([&] {
+    usleep(20000);
+    lock.give();
+  });
+  EXPECT(lock.take_within(60000));
+  giver.join();
+  EXPECT_EQ(lock.taken(), 2u);
+  lock.give();
+}
+
 TEST("reset makes a held lock free again, for the child of a fork") {
   harness::ChildEnd end = harness::run_in_child([] {
     Lock lock;

@@ -44,7 +44,7 @@ bool is_default(const Settings& settings) {
          settings.reports_at_exit == otherwise.reports_at_exit &&
          settings.harden_policies == otherwise.harden_policies && settings.purge_delay_ms == otherwise.purge_delay_ms &&
          settings.rss_target_bytes == otherwise.rss_target_bytes && settings.stats_file == nullptr &&
-         settings.witness_file == nullptr;
+         settings.witness_file == nullptr && settings.said_faults == 0;
 }
 
 TEST("every right value becomes what it says, and nothing is said of it") {
@@ -188,6 +188,34 @@ TEST("eight threads that ask at once get the same, and one line is said") {
   });
   EXPECT_CLEAN(end);
   EXPECT_EQ(end.output, "pagerun: PAGERUN_PROFILE=wrong is ignored: expected fast or hardened; it is now fast\n");
+}
+
+TEST("all that is wrong together has a number, which is another one for other faults and 0 for none") {
+  auto faults = [](std::vector<const char*> entries) { return parsed(entries).faults; };
+  EXPECT_EQ(faults({"PAGERUN_PROFILE=fast", "PAGERUN_REPORT=1", "PATH=x"}), 0u);
+  uint64_t one = faults({"PAGERUN_PROFILE=x"});
+  EXPECT(one != 0);
+  EXPECT_EQ(faults({"PATH=x", "PAGERUN_PROFILE=x", "PAGERUN_REPORT=1"}), one);
+  for (const auto& other :
+       {faults({"PAGERUN_PROFILE=y"}), faults({"PAGERUN_PROFIL=x"}), faults({"PAGERUN_PROFILE=x", "PAGERUN_REPORT=x"})})
+    EXPECT(other != one && other != 0);
+}
+
+TEST("what another process has said of the same environment is not said again, and anything else is") {
+  auto said_with = [](uint64_t said_faults) {
+    harness::ChildEnd end = harness::run_in_child([said_faults] {
+      setenv("PAGERUN_PROFILE", "wrong", 1);
+      setenv("PAGERUN_SAID", std::to_string(said_faults).c_str(), 1);
+      settings();
+    });
+    EXPECT_CLEAN(end);
+    return end.output;
+  };
+  uint64_t faults = parsed({"PAGERUN_PROFILE=wrong"}).faults;
+  EXPECT_EQ(said_with(faults), "");
+  std::string line = "pagerun: PAGERUN_PROFILE=wrong is ignored: expected fast or hardened; it is now fast\n";
+  EXPECT_EQ(said_with(faults + 1), line);
+  EXPECT_EQ(said_with(0), line);
 }
 
 TEST("before the C library knows the environment, the settings are those of the environment all the same") {

@@ -139,6 +139,17 @@ TEST("memory_totals says what a snapshot of the same moment says") {
   EXPECT_VERIFIED();
 }
 
+TEST("memory_totals_within says the same, and gives up while somebody holds a lock of the heap") {
+  SnapshotTotals exact = memory_totals(), totals = {};
+  EXPECT(memory_totals_within(0, &totals));
+  EXPECT_EQ(memcmp(&totals, &exact, sizeof(totals)), 0);
+  run_list.lock().take();
+  EXPECT(!memory_totals_within(1, &totals));
+  run_list.lock().give();
+  EXPECT(memory_totals_within(0, &totals));
+  EXPECT_VERIFIED();
+}
+
 TEST("mappings, runs and free runs are listed with their lengths") {
   void* mapping = allocate(40 << 20);
   void* run = allocate(5 * kPageBytes - 100);
