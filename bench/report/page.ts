@@ -3,7 +3,7 @@
 
 import { formatMebibytes, formatNumber, formatRatio, formatWhole } from "#figures/format.js";
 import { formatMachine, type Machine } from "#figures/machine.js";
-import { colourClass, escapeText } from "#figures/markup.js";
+import { escapeText, legend } from "#figures/markup.js";
 import type { Missing } from "#figures/peers.js";
 import { kScript, kStyle } from "#figures/style.js";
 import type { WorkloadInfo } from "../plan.js";
@@ -47,13 +47,6 @@ function tile({ title, figures, baselineText }: Headline): string {
     .map(({ label, ratio }) => `<div><dt>${label}</dt><dd class="${ratioClass(ratio)}">${ratio.toFixed(2)}×</dd></div>`)
     .join("");
   return `<div class="tile"><h3>${escapeText(title)}</h3><dl>${items}</dl><small>pagerun to ${escapeText(baselineText)}</small></div>`;
-}
-
-function legend(section: Section): string {
-  const items = section.contenders.map(
-    (name) => `<span class="${colourClass(name)}"><i></i>${escapeText(name)}</span>`,
-  );
-  return `<div class="legend">${items.join("")}</div>`;
 }
 
 const kColumns: readonly { metric: Metric; title: string; format: (value: number) => string }[] = [
@@ -115,7 +108,7 @@ function renderSection(input: ReportInput, section: Section): string {
   return (
     `<section id="${section.id}"><h2>${escapeText(section.title)}</h2>` +
     `<p class="quiet">Ratios to ${escapeText(section.baselineText)}, which is the line at 1. Bars to the left are better; the thin line is the range of the trials.</p>` +
-    `${notes.join("")}${legend(section)}<div class="plots">${plots.join("")}</div>${drawLatencies(rows, section)}` +
+    `${notes.join("")}${legend(section.contenders)}<div class="plots">${plots.join("")}</div>${drawLatencies(rows, section)}` +
     `${figuresTable(rows, section)}${questionsTable(section, input.workloads)}</section>`
   );
 }

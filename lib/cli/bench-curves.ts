@@ -141,10 +141,13 @@ export function drawCurves(results: readonly Result[], from: "start" | "rest", t
 }
 
 export const kCurveStyle = `
+.plots.curves { display: block; }
 figure.wide { max-width: 1000px; }
+/* Where the plots are not seen whole, their names are not either. */
+@media (min-width: 641px) { .curves .legend { display: none; } }
 .curve path { fill: none; stroke: var(--ink); stroke-width: 1.8; stroke-linejoin: round; }
 .curve.faint path { opacity: 0.25; stroke-width: 1; }
-.curve.k-pagerun path { stroke-width: 2.6; }
+.curve.k-pagerun:not(.faint) path { stroke-width: 2.6; }
 svg text.name { fill: var(--ink); font-weight: 600; }
 circle.mark { fill: var(--ink); stroke: var(--card); stroke-width: 1.5; }
 `;

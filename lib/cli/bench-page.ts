@@ -1,7 +1,7 @@
 // Owns the report of `pagerun bench`: one HTML page that needs nothing else. Does not own its plots. Pure functions, no state.
 import { formatRatio } from "../figures/format.js";
 import { formatMachine, type Machine } from "../figures/machine.js";
-import { colourClass, escapeText } from "../figures/markup.js";
+import { colourClass, escapeText, legend } from "../figures/markup.js";
 import type { Missing } from "../figures/peers.js";
 import { ratio, spread } from "../figures/statistics.js";
 import { kScript, kStyle } from "../figures/style.js";
@@ -98,7 +98,8 @@ export function renderPage(input: PageInput): string {
 </header>
 ${input.notes.map((note) => `<p>${escapeText(note)}</p>`).join("\n")}
 ${findingsList(input.findings)}
-<div class="plots" style="display: block">
+<div class="plots curves">
+${legend(input.contenders.map(({ name }) => name))}
 ${drawCurves(input.results, "start", "resident set of all processes over time, MiB; the dots are the command's marks")}
 ${drawCurves(input.results, "rest", "resident set after the end of work, MiB")}
 </div>

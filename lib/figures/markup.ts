@@ -33,3 +33,9 @@ const kColourNames: Record<string, string> = {
 export function colourClass(contender: string): string {
   return `k-${kColourNames[contender] ?? "f"}`;
 }
+
+/** Which colour is whose. */
+export function legend(contenders: readonly string[]): string {
+  const items = contenders.map((name) => `<span class="${colourClass(name)}"><i></i>${escapeText(name)}</span>`);
+  return `<div class="legend">${items.join("")}</div>`;
+}

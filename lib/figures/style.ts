@@ -41,9 +41,10 @@ button { font: inherit; color: var(--quiet); background: var(--card); border: 1p
 .legend { display: flex; flex-wrap: wrap; gap: 6px 18px; margin: 10px 0; font-size: 13px; }
 .legend i { display: inline-block; width: 12px; height: 12px; border-radius: 3px; background: var(--ink); margin-right: 6px;
   vertical-align: -1px; }
-.plots { display: grid; grid-template-columns: repeat(auto-fill, minmax(420px, 1fr)); gap: 14px; align-items: start; }
+.plots { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(420px, 100%), 1fr)); gap: 14px; align-items: start; }
 figure { margin: 0; padding: 14px 14px 10px; }
-figure.wide { margin-top: 14px; max-width: 820px; }
+figure.wide { margin-top: 14px; max-width: 820px; overflow-x: auto; }
+figure.wide svg { min-width: 620px; }
 figcaption { font-size: 14px; font-weight: 600; margin-bottom: 6px; }
 svg { display: block; width: 100%; height: auto; }
 svg text { font: 11.5px system-ui, sans-serif; fill: var(--text); }
@@ -67,6 +68,11 @@ th, td { text-align: right; padding: 3px 12px; border-bottom: 1px solid var(--li
 th { color: var(--quiet); font-weight: 600; }
 th:first-child, td:first-child, td.text, th.text { text-align: left; }
 td.wrap { white-space: normal; min-width: 320px; text-align: left; }
+@media (max-width: 640px) {
+  main { padding: 16px 12px 40px; }
+  header { flex-direction: column-reverse; gap: 8px; }
+  ul { padding-left: 20px; }
+}
 ${kContenderColours}
 `;
 
