@@ -324,10 +324,12 @@ Misuse reallocate(void* ptr, size_t bytes, void** result) {
   *result = nullptr;
   LocalBlock block;
   if (!find_local(arena_now(), offset_of(ptr), &block)) return reallocate_slow(ptr, bytes, result);
-  size_t usable_bytes = block.page->block_bytes;
-  if (!stays_in_block(usable_bytes, bytes)) return move_block(ptr, usable_bytes, bytes, result);
-  *result = ptr;
-  return Misuse::kNone;
+  if (stays_in_local(block, bytes)) {
+    *result = ptr;
+    return Misuse::kNone;
+  }
+  header_check(block.page);
+  return move_block(ptr, block.page->block_bytes, bytes, result);
 }
 
 Misuse locate(const void* ptr, Block* block) {

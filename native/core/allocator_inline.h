@@ -46,6 +46,7 @@ inline void* ptr_at(size_t offset) { return reinterpret_cast<void*>(load_shared(
 /// A live block of the calling thread's own arena, as the fast path finds it.
 struct LocalBlock {
   PageHeader* page;
+  uint64_t reciprocal;  // as find_local() has held it against the block's place
   size_t offset;        // of the word of the page's free bits that has the block's bit,
   uint64_t freed_word;  // and that word as it is once the block is free
 };
@@ -60,7 +61,8 @@ inline bool find_local(Arena* arena, size_t offset, LocalBlock* block,
   PageHeader* page = load_shared(primary_headers) + offset / kPageBytes;
   if (load_shared(page->owner) != arena) [[unlikely]]
     return false;
-  uint64_t product = offset % kPageBytes * page->reciprocal;
+  uint64_t reciprocal = page->reciprocal;
+  uint64_t product = offset % kPageBytes * reciprocal;
   if (static_cast<uint32_t>(product) >= load_shared(page->start_limit)) [[unlikely]]
     return false;
   uint64_t index = product >> 32;
@@ -68,8 +70,19 @@ inline bool find_local(Arena* arena, size_t offset, LocalBlock* block,
   uint64_t word = word_at(page->free_bits, word_offset);
   if (set_bit(word, index)) [[unlikely]]
     return false;
-  *block = {page, word_offset, word};
+  *block = {page, reciprocal, word_offset, word};
   return true;
+}
+
+/// stays_in_block() for the block's own length, from the reciprocal that has just proved to be right for the block's
+/// start: with r and e as in page.h, bytes r is 2^31 + e/2 for half a block, 2^32 + e for a whole one, r more for every
+/// further byte, and e < 2^16 <= r.
+inline bool stays_in_local(const LocalBlock& block, size_t bytes) {
+  static_assert(kShrinkShare == 2 && kMaxBlockBytes < 1u << 16 && reciprocal_of(kMaxBlockBytes) >= 1u << 16);
+  int64_t product = 0;
+  if (__builtin_mul_overflow(static_cast<int64_t>(bytes), static_cast<int64_t>(block.reciprocal), &product))
+    return false;
+  return static_cast<uint64_t>(product) - (1ull << 31) < (1ull << 31) + (1u << 16);
 }
 
 /// Frees what find_local() found, as long as nothing was taken or freed since.

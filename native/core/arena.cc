@@ -28,6 +28,7 @@ void bucket_clear(Bucket& bucket) {
   store_relaxed(bucket.page, &no_page);
   bucket.bits = no_page.inline_free_bits;
   bucket.start = nullptr;
+  bucket.capacity = 0;
   arena_of(&bucket)->page_index[bucket.size_class] = 0;
 }
 
@@ -63,11 +64,12 @@ void bucket_set(Bucket* bucket, PageHeader* page) {
   store_relaxed(bucket->page, page);
   bucket->bits = page->free_bits;
   bucket->start = page->start;
+  bucket->capacity = page->capacity;
   arena_of(bucket)->page_index[bucket->size_class] = script_index(page);
 }
 
 void partial_to_current(Bucket* bucket, PageHeader* page) {
-  header_check(page);
+  header_check_counts(page);
   bucket->partial.remove(page);
   set_notify(*page, kNeverNotify);
   page_leave_sweep(page);

@@ -64,7 +64,8 @@ struct alignas(kCacheLineBytes) Bucket {
   uint64_t* bits;    // the current page's free bits
   char* start;       // the current page's block 0
   uint32_t block_bytes;
-  uint16_t size_class;
+  uint16_t capacity;  // of the current page; 0 when there is none
+  uint8_t size_class;
   bool was_trimmed;  // its empty current page was put back and not missed since
   PageList partial;
   PageList full;
@@ -133,7 +134,7 @@ constexpr Arena::Arena()
     buckets[c].page = &no_page;
     buckets[c].bits = no_page.inline_free_bits;
     buckets[c].block_bytes = static_cast<uint32_t>(class_bytes(c));
-    buckets[c].size_class = static_cast<uint16_t>(c);
+    buckets[c].size_class = static_cast<uint8_t>(c);
   }
   for (size_t bytes = 0; bytes <= kMaxDirectBytes; bytes++) {
     direct[bytes] = static_cast<uint16_t>(offsetof(Arena, buckets) + sizeof(Bucket) * class_of(bytes, kMaxAlignBytes));
@@ -200,14 +201,16 @@ inline void* bucket_take(Bucket* bucket, size_t offset, uint64_t word) {
   return bucket->start + distance;
 }
 
-/// Makes a word with a free bit the page's hot one; false when the page is full. Looks round the page from where it
-/// looked last: once round it for all the words that it finds.
-inline bool page_find_word(PageHeader* page) {
-  if (is_full(*page)) return false;
-  uint32_t words = words_of(page->capacity), w = page->next_word;
-  while (w < words && page->free_bits[w] == 0) w++;
+/// Makes a word with a free bit the current page's hot one; false when the page is full. Looks round the page from
+/// where it looked last: once round it for all the words that it finds. Where the bits are is the bucket's to say, not
+/// the header's.
+inline bool bucket_find_word(Bucket* bucket) {
+  PageHeader* page = bucket->page;
+  if (used_of(*page) == bucket->capacity) return false;
+  uint32_t words = words_of(bucket->capacity), w = page->next_word;
+  while (w < words && bucket->bits[w] == 0) w++;
   if (w >= words) {
-    for (w = 0; page->free_bits[w] == 0;) CHECK_AT(++w < words, "used == popcount(used bitmap)", page);
+    for (w = 0; bucket->bits[w] == 0;) CHECK_AT(++w < words, "used == popcount(used bitmap)", page);
   }
   page->next_word = ++w;
   store_owned(page->hot_offset, (w - 1) * uint32_t{sizeof(uint64_t)});
@@ -217,9 +220,9 @@ inline bool page_find_word(PageHeader* page) {
 /// A block from another word of the current page; null when it is full. Most mallocs of a dense heap that the hot word
 /// cannot serve end here.
 inline void* bucket_take_found(Bucket* bucket) {
-  PageHeader* page = bucket->page;
-  if (!page_find_word(page)) return nullptr;
-  return bucket_take(bucket, page->hot_offset, word_at(bucket->bits, page->hot_offset));
+  if (!bucket_find_word(bucket)) return nullptr;
+  size_t offset = bucket->page->hot_offset;
+  return bucket_take(bucket, offset, word_at(bucket->bits, offset));
 }
 
 /// A block of the current page; null when it is full.

@@ -52,6 +52,15 @@ const char* find_damage(const PageHeader& page) {
   return wrong != nullptr ? wrong : find_wrong_address(page);
 }
 
+const char* find_wrong_count(const PageHeader& page) {
+  uint32_t last = words_of(page.capacity) - 1, tail = page.capacity % kWordBits;
+  if (tail != 0 && (page.free_bits[last] & ~low_bits(tail)) != 0) return "no free bit beyond capacity";
+  if (used_of(page) + bitmap_count(page.free_bits, page.capacity) != page.capacity)
+    return "used == popcount(used bitmap)";
+  bool is_hot = page.hot_offset % sizeof(uint64_t) == 0 && page.hot_offset / sizeof(uint64_t) <= last;
+  return is_hot && page.next_word <= last + 1 ? nullptr : "the hot word is one of the bitmap's";
+}
+
 bool has_known_owner(const PageHeader& page, const Arena* owner) {
   if (owner == nullptr || owner == load_relaxed(page.owner_again)) return true;
   // It may be on its way to another arena at this moment.

@@ -14,6 +14,9 @@ const char* find_damage(const PageHeader& page);
 /// True when a page's policies can be what they say, so that its slack entries can be looked at.
 bool are_policies_whole(const PageHeader& page);
 
+/// The same of what the owner counts, where the page stands still: the owner's thread asks. O(capacity / 64).
+const char* find_wrong_count(const PageHeader& page);
+
 /// Prints `pagerun: damaged page header: <invariant> at <header> of the page at <address>` and aborts.
 [[noreturn]] void header_damaged(const PageHeader* page, const char* invariant);
 
@@ -34,6 +37,14 @@ inline Arena* checked_owner_of(const PageHeader* page) {
 /// Ends the program when the bucket page's header is damaged. O(1).
 inline void header_check(const PageHeader* page) {
   const char* damage = find_damage(*page);
+  if (damage != nullptr) [[unlikely]]
+    header_damaged(page, damage);
+}
+
+/// The same for a page whose blocks are about to be taken, or given back, by what its bits say. The owner's thread.
+inline void header_check_counts(const PageHeader* page) {
+  header_check(page);
+  const char* damage = find_wrong_count(*page);
   if (damage != nullptr) [[unlikely]]
     header_damaged(page, damage);
 }

@@ -1,6 +1,7 @@
 #include "purge.h"
 
 #include "../os/memory.h"
+#include "header_check.h"
 
 namespace pagerun {
 
@@ -46,7 +47,9 @@ size_t purge_row(const PageHeader* page, uint32_t first, uint32_t count) {
 
 size_t purge_if_worth_it(PageHeader* page) {
   size_t free_bytes = static_cast<size_t>(page->capacity - used_of(*page)) * page->block_bytes;
-  return free_bytes < kLeastFreeBytes ? 0 : page_purge_free_blocks(page, kLeastRowBytes);
+  if (free_bytes < kLeastFreeBytes) return 0;
+  header_check_counts(page);
+  return page_purge_free_blocks(page, kLeastRowBytes);
 }
 
 }  // namespace

@@ -58,19 +58,27 @@ void mark_run(PageHeader* head, uint32_t pages, bool dirty) {
   mark_head(head, pages, dirty);
 }
 
-// A free run that starts at `first` is one at both ends, within its region.
+// A free run that starts at `first` is one at both ends, within its region, and nobody's: a bucket page is none,
+// whatever its kind says. No run is 0 pages long: the page before a free run is not free.
 void check_free_run(const PageHeader* first) {
   uint32_t pages = first->run_pages;
   const PageHeader* last = first + pages - 1;
-  bool is_run = kind_of(first) == PageKind::kFree && pages > 0 && is_in_header_table(last) &&
-                kind_of(last) == PageKind::kFree && last->run_pages == pages && first->run_dirty <= 1;
+  bool is_run = kind_of(first) == PageKind::kFree && is_in_header_table(last) && kind_of(last) == PageKind::kFree &&
+                last->run_pages == pages && first->run_dirty <= 1;
   if (!is_run) header_damaged(first, "both ends of a free run name its length");
+  if (owner_of(*first) != nullptr) header_damaged(first, "a free run has no owner");
 }
 
-// The length of a run in use stands twice: in pages, and in what its user may use.
-void check_run(const PageHeader* head) {
+// True when a head of a run is one in use, false when it is not settled. The length of such a run stands twice: in
+// pages, and in what its user may use. A bucket page is none here, either.
+[[gnu::always_inline]] inline bool is_run_in_use(const PageHeader* head) {
+  if (head->block_bytes != kRunBlock) [[unlikely]] {
+    if (!is_settled(*head)) return false;
+    header_damaged(head, "block_bytes of a run is its mark");
+  }
   if (head->run_pages != divide_up(head->run_bytes, kPageBytes))
     header_damaged(head, "run_pages == run_bytes in pages");
+  return true;
 }
 
 // Pages of a run that are given up, where free memory shall be zero. It is seldom that there are any: under the lock.
@@ -83,7 +91,7 @@ void check_run(const PageHeader* head) {
 }
 
 // A run leaves the made arena that it is a block of, if any.
-void leave_owner(PageHeader* run) {
+[[gnu::always_inline]] inline void leave_owner(PageHeader* run) {
   Arena* owner = checked_owner_of(run);
   if (owner == nullptr) return;
   clear_owned(run, 0);
@@ -305,9 +313,9 @@ bool RunList::put(PageHeader* head, PageKind kind) {
   bool exceeds = false;
   {
     LockGuard guard(lock_);
-    if (kind_of(head) != kind || !is_settled(*head)) return false;
+    if (kind_of(head) != kind) return false;
     if (kind == PageKind::kRun) {
-      check_run(head);
+      if (!is_run_in_use(head)) return false;
       leave_owner(head);
       put_or_keep_locked(head);
     } else {
@@ -362,7 +370,7 @@ void RunList::put_divided(PageHeader* first, uint32_t pages, uint32_t pins) {
 void RunList::put_owned(Arena* owner) {
   LockGuard guard(lock_);
   while (PageHeader* run = owner->runs.first()) {
-    check_run(run);
+    CHECK(is_run_in_use(run));
     leave_owner(run);
     put_or_keep_locked(run);
   }
@@ -427,8 +435,7 @@ void RunList::shrink_locked(PageHeader* head, uint32_t pages) {
 RunList::Resized RunList::resize(PageHeader* head, size_t bytes, const Arena* asker) {
   auto pages = static_cast<uint32_t>(divide_up(bytes, kPageBytes));
   LockGuard guard(lock_);
-  if (kind_of(head) != PageKind::kRun || !is_settled(*head)) return Resized::kNotARun;
-  check_run(head);
+  if (kind_of(head) != PageKind::kRun || !is_run_in_use(head)) return Resized::kNotARun;
   if (bytes > head->run_bytes && owner_of(*head) != asker) return Resized::kNoRoom;
   if (pages < head->run_pages && head->run_pins > 0) return Resized::kNoRoom;
   if (pages > head->run_pages && !grow_locked(head, pages)) return Resized::kNoRoom;

@@ -82,9 +82,7 @@ void hooks_set_up() {
     if (!has_end_key.load(std::memory_order_relaxed) && pthread_key_create(&end_key, thread_ended) == 0)
       has_end_key.store(true, std::memory_order_release);
   }
-  if (has_fork_handlers.exchange(true)) return;
-  os::forget_background();
-  pthread_atfork(locks_take, locks_give, fork_in_child);
+  fork_handlers_set_up();
 }
 
 #ifdef __x86_64__
@@ -162,6 +160,12 @@ Arena* arena_switch(Arena* arena) {
   Arena* was = *place;
   *place = arena;
   return was;
+}
+
+void fork_handlers_set_up() {
+  if (has_fork_handlers.exchange(true)) return;
+  os::forget_background();
+  pthread_atfork(locks_take, locks_give, fork_in_child);
 }
 
 void* thread_take_slow(Arena* arena, uint32_t size_class) {

@@ -53,13 +53,8 @@ void check_remote_bits(Finding& finding, const PageHeader& page) {
 }
 
 void check_bucket_counts(Finding& finding, const PageHeader& page) {
-  uint32_t last = words_of(page.capacity) - 1, tail = page.capacity % kWordBits;
-  uint32_t free_count = bitmap_count(page.free_bits, page.capacity);
-  if (tail != 0) finding.expect((page.free_bits[last] & ~low_bits(tail)) == 0, "no free bit beyond capacity", &page);
-  finding.expect(used_of(page) + free_count == page.capacity, "used == popcount(used bitmap)", &page);
-  finding.expect(page.hot_offset % sizeof(uint64_t) == 0 && page.hot_offset / sizeof(uint64_t) <= last &&
-                     page.next_word <= last + 1,
-                 "the hot word is one of the bitmap's", &page);
+  const char* damage = find_wrong_count(page);
+  finding.expect(damage == nullptr, damage, &page);
   check_remote_bits(finding, page);
 }
 

@@ -142,8 +142,7 @@ PAGERUN_EXPORT void* calloc(size_t count, size_t bytes) {
 
 PAGERUN_EXPORT void* realloc(void* ptr, size_t bytes) {
   LocalBlock block;
-  if (find_local(*arena_place_near(), offset_of(ptr), &block) && stays_in_block(block.page->block_bytes, bytes))
-    return ptr;
+  if (find_local(*arena_place_near(), offset_of(ptr), &block) && stays_in_local(block, bytes)) return ptr;
   return realloc_slow(ptr, bytes);
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "broken_heap.h"
+#include "core/purge.h"
 #include "threads.h"
 
 namespace pagerun {
@@ -102,6 +103,27 @@ const Damage kDamages[] = {
        return heap.partial;
      },
      [](Heap& heap) { take_many(heap.partial); }},
+    {"a hot word behind the bitmap", "the hot word is one of the bitmap's",
+     [](Heap& heap) -> const PageHeader* { return heap.partial->hot_offset = kBitmapStride, heap.partial; },
+     [](Heap& heap) { take_many(heap.partial); }},
+    {"more blocks than there are in a current page", "capacity == class_capacity(size_class)",
+     [](Heap& heap) -> const PageHeader* { return heap.current->capacity += kWordBits, heap.current; },
+     [](Heap& heap) { take_many(heap.current); }},
+    {"longer blocks, for realloc", "block_bytes == class_bytes(size_class)",
+     [](Heap& heap) -> const PageHeader* { return heap.partial->block_bytes *= 4, heap.partial; },
+     [](Heap& heap) {
+       void* result = nullptr;
+       reallocate(heap.partial->start, class_bytes(heap.partial->size_class) * 3, &result);
+     }},
+    {"a longer page, for the purge of what is free in it", "run_pages == class_pages(size_class)",
+     [](Heap& heap) -> const PageHeader* { return heap.inside->run_pages++, heap.inside; },
+     [](Heap& heap) { arena_purge_free_blocks(heap.arena); }},
+    {"a bucket page that says it is a run in use", "block_bytes of a run is its mark",
+     [](Heap& heap) -> const PageHeader* { return heap.full->kind = PageKind::kRun, heap.full; },
+     [](Heap& heap) { free_elsewhere(heap.full); }},
+    {"a bucket page that says it is free, to its neighbour", "a free run has no owner",
+     [](Heap& heap) -> const PageHeader* { return heap.full->kind = PageKind::kFree, heap.full; },
+     [](Heap& heap) { free_whole(heap.second_partial); }},
     {"a start elsewhere", "start == address of the page",
      [](Heap& heap) -> const PageHeader* { return heap.partial->start += 64, heap.partial; },
      [](Heap& heap) { take_many(heap.partial); }},

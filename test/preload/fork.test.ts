@@ -17,6 +17,14 @@ test("a thread that forks and is alone in the child finds its heap there", () =>
   expect(runPreloaded(program, ["1000", "thread"], { seconds: 110 })).toEqual(done);
 }, 120_000);
 
+test("fork handlers that were registered before the first malloc allocate and free", () => {
+  for (const profile of ["fast", "hardened"]) {
+    expect(runPreloaded(program, ["200", "handlers"], { env: { PAGERUN_PROFILE: profile }, seconds: 60 })).toEqual(
+      done,
+    );
+  }
+}, 130_000);
+
 test("vfork and posix_spawn start programs, which have the library as well", () => {
   expect(runPreloaded(program, ["500", "spawn"], { seconds: 60 })).toEqual(done);
 });

@@ -2,6 +2,7 @@
  *   main      the main thread forks; six threads churn, one of which keeps ending and starting anew
  *   thread    a thread forks, and is the only one in the child
  *   spawn     posix_spawn and vfork in place of fork
+ *   handlers  as thread; the program's first act is to register fork handlers that allocate and free on both sides
  *   figures   as main; prints the microseconds a fork takes its caller, once with and once without churning threads
  * A child frees blocks of its parent's threads, and is checked. Every child, or with a third argument every n-th, does
  * that by two threads of its own. Every hundredth child forks again. Ends with 0 after "ok"; a child that hangs is
@@ -170,6 +171,17 @@ static void spawn_often(int count) {
   }
 }
 
+/* Blocks that the fork handlers take and give: freed in each, and each time of other sizes. */
+static void* of_handlers[kKept];
+
+static void work_in_handler(void) {
+  static uint64_t state = 4711;
+  for (int k = 0; k < kKept; k++) {
+    free(of_handlers[k]);
+    of_handlers[k] = k % 8 == 0 ? NULL : filled(some_size(&state), k);
+  }
+}
+
 static double microseconds(void) {
   struct timespec now;
   clock_gettime(CLOCK_MONOTONIC, &now);
@@ -201,6 +213,8 @@ int main(int argument_count, char** arguments) {
   if (argument_count < 3) fail("usage: forks <count> <mode>");
   int count = atoi(arguments[1]);
   const char* mode = arguments[2];
+  int has_handlers = strcmp(mode, "handlers") == 0;
+  if (has_handlers) pthread_atfork(work_in_handler, work_in_handler, work_in_handler);
   if (argument_count > 3) threads_every = atoi(arguments[3]);
   verify = (const char* (*)(const void**))dlsym(RTLD_DEFAULT, "pagerun_verify");
   if (strcmp(mode, "figures") == 0) tell_figures("alone", count);
@@ -211,7 +225,7 @@ int main(int argument_count, char** arguments) {
   }
   if (strcmp(mode, "main") == 0) {
     fork_often((void*)(intptr_t)count);
-  } else if (strcmp(mode, "thread") == 0) {
+  } else if (strcmp(mode, "thread") == 0 || has_handlers) {
     pthread_t forking;
     pthread_create(&forking, NULL, fork_often, (void*)(intptr_t)count);
     pthread_join(forking, NULL);
