@@ -61,7 +61,7 @@ function measure(node: string, empty: string, rounds: number): Times {
 
 function versionOf(node: string): string {
   const { status, stdout } = spawnSync(node, ["--version"], { encoding: "utf8" });
-  if (status === 0) return stdout.trim();
+  if (status === 0 && /^v\d+\./.test(stdout)) return stdout.trim();
   throw new UsageError(`Expected a Node.js for --node but received "${node}".`);
 }
 
@@ -74,6 +74,7 @@ function lineOf(version: string, { alone, launched, node }: Times): string {
 }
 
 function run(nodes: readonly string[], rounds: number): void {
+  const versions = nodes.map((node) => ({ node, version: versionOf(node) }));
   const folder = mkdtempSync(join(tmpdir(), "pagerun-launcher-"));
   const empty = join(folder, "empty.cjs");
   try {
@@ -81,7 +82,7 @@ function run(nodes: readonly string[], rounds: number): void {
     process.stdout.write(`${formatMachine(describeMachine())}\n`);
     const load = describeLoad();
     if (load !== undefined) process.stderr.write(`${load}\n`);
-    for (const node of nodes) process.stdout.write(lineOf(versionOf(node), measure(node, empty, rounds)));
+    for (const { node, version } of versions) process.stdout.write(lineOf(version, measure(node, empty, rounds)));
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
