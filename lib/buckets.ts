@@ -15,12 +15,18 @@ const { clz32, imul } = Math;
 
 // Shifts and masks are written as numbers, because V8 counts code when it inlines, and a constant's name is code: a word
 // is 4 bytes (>>> 2) of 32 bits (>>> 5), the core's has 8 bytes (<< 3) of 64 bits (>>> 6), sizes are looked up in units of
-// 16 bytes (>>> 4); a header's word `capacity` has the page's kind in its upper 8 bits (>>> 24), then the class
-// (>>> 16 & 0xff), then the number of blocks (& 0xffff).
+// 16 bytes (>>> 4); a header's word `capacity` has the page's kind in its upper 8 bits (>>> 24), the number of blocks in
+// its lower 16 (& 0xffff). Most functions are constants: where a declared one is inlined, the engine still looks each time
+// whether it is the same.
+//
+// Division by multiplication: the block at an offset is offset x factor >>> 16, with a factor that is a little more than
+// 2 ** 16 / bytes, taken from the upper half of the reciprocal. For the start of a block that is exact; for other offsets
+// it is that block or the next.
 
 /** Where there is nothing to look at: one page of one class, which has no free block. */
 const emptyTables = {
   now: () => undefined,
+  near: [new ArrayBuffer(64), new ArrayBuffer(64)] as const,
   arena: new ArrayBuffer(64),
   committed: new ArrayBuffer(8),
   arenaNumber: 0,
@@ -39,27 +45,60 @@ const emptyTables = {
   hotOffset: 0,
   nextWord: 0,
   freeBits: 0,
-  pageIndex: 0,
+  pageWord: 0,
+  reciprocal: 0,
+  start: 0,
+  blockBytes: 0,
 };
 
 const tables = binding.tables ?? emptyTables;
 const callTablesNow = tables.now;
 const pointers = new BigUint64Array(binding.mailbox);
-const numbers = new Float64Array(binding.mailbox);
+/** What is compared: to compare unsigned words takes one step more. Pointers have no upper bit. */
+const signed = new BigInt64Array(binding.mailbox);
 const halves = new Int32Array(binding.mailbox);
 const committed = new Uint32Array(tables.committed);
 
 const headerWords = tables.headerBytes >> 2;
-const bitmapWords = tables.bitmapBytes >> 2;
-const startLimitAt = tables.startLimit >> 2;
-const capacityAt = tables.capacity >> 2;
-const ownerAt = tables.scriptOwner >> 2;
-const countdownAt = tables.countdown >> 2;
-const notifyAt = tables.notifyAt >> 2;
-const hotAt = tables.hotOffset >> 2;
-const nextWordAt = tables.nextWord >> 2;
-const bitsAt = tables.freeBits >> 2;
-const pageIndexAt = tables.pageIndex >> 2;
+/** A page's header begins at a multiple of `headerWords`, and its free bits in the bitmaps so many times as far. */
+const bitmapRatio = tables.bitmapBytes / tables.headerBytes;
+
+/**
+ * The header table and the bitmap table of the first pages. Each field of the headers is an array of its own, by the word
+ * of the table at which a header begins. (They overlap, for they are one memory.) As all have one length, the compiler
+ * checks the bounds of a header's fields once. An object literal and no class: what a constructor sets is no constant.
+ */
+const tablesOver = ([headers, bitmaps]: readonly [headers: ArrayBuffer, bitmaps: ArrayBuffer]) => {
+  const words = (headers.byteLength >> 2) - headerWords + 1;
+  const fieldOf = (offset: number): Int32Array => new Int32Array(headers, offset, words);
+  return {
+    pages: headers.byteLength / tables.headerBytes,
+    reciprocals: fieldOf(tables.reciprocal),
+    starts: fieldOf(tables.start),
+    blockBytes: fieldOf(tables.blockBytes),
+    startLimits: fieldOf(tables.startLimit),
+    kinds: fieldOf(tables.capacity),
+    owners: fieldOf(tables.scriptOwner),
+    countdowns: fieldOf(tables.countdown),
+    notifies: fieldOf(tables.notifyAt),
+    hots: fieldOf(tables.hotOffset),
+    nextWords: fieldOf(tables.nextWord),
+    inlineBits: new Int32Array(headers, tables.freeBits),
+    bitmaps: new Int32Array(bitmaps),
+  };
+};
+
+type PageTables = Readonly<ReturnType<typeof tablesOver>>;
+
+/**
+ * Of the pages that most programs do with: made once, so that the compiler knows the address of each field wherever
+ * these functions are inlined.
+ */
+const near: PageTables = tablesOver(tables.near);
+const nearWords = near.pages * headerWords;
+/** Of all pages that are committed, once they are more than those; made anew whenever they are. */
+let far: PageTables = near;
+let farPages = 0;
 const { arenaNumber, bucketKind } = tables;
 
 const pageShift = Math.log2(tables.pageBytes);
@@ -68,26 +107,21 @@ const upperHalf = Number(BigInt.asIntN(32, tables.regionStart >> 32n));
 
 /** malloc of more bytes is the core's: their bucket pages have two pages, or they are in none. */
 const maxBytes = tables.pageBytes / 2;
-const classBytes = Int32Array.from(tables.classBytes);
 /** By bytes in units of 16, rounded up: the smallest class that large whose blocks lie at multiples of 16. */
-const classOf = Uint8Array.from({ length: (maxBytes >> 4) + 1 }, (_, units) =>
+const classOf = Int32Array.from({ length: (maxBytes >> 4) + 1 }, (_, units) =>
   tables.classBytes.findIndex((bytes) => (bytes & 15) === 0 && bytes >= Math.max(units, 1) << 4),
 );
-/** The first class whose pages have their free bits in the header; those of smaller blocks have them in the bitmaps. */
-const firstInlineClass = tables.classBytes.findIndex((bytes) => tables.pageBytes / bytes <= tables.inlineBlocks);
-
-// Division by multiplication: for every offset in a page, offset x factor >>> shift is the block that it lies in. The
-// product has 32 bits: the factor is a little more than 2 ** shift / bytes, and below 2 ** 17.
-const shifts = Uint8Array.from(tables.classBytes, (bytes) => pageShift + Math.ceil(Math.log2(bytes)));
-const factors = Int32Array.from(tables.classBytes, (bytes, c) => Math.floor(2 ** shifts[c]! / bytes) + 1);
+/** A page of more blocks has its free bits in the bitmaps; others have them in the header. */
+const { inlineBlocks } = tables;
+/** The first class whose pages have them in the header. */
+const firstInlineClass = tables.classBytes.findIndex((bytes) => tables.pageBytes / bytes <= inlineBlocks);
 
 /** Without tables all zero: every class's current page is page 0, which has no free block. */
-const arena = new Int32Array(tables.arena);
-/** The tables as far as they were committed when this thread looked last. */
-const seen = { headers: new Int32Array(headerWords), bitmaps: new Int32Array(bitmapWords), pages: 0 };
-/** Most bytes that are taken here. */
-const limit = new Int32Array([maxBytes]);
+const pageWords = new Int32Array(tables.arena, tables.pageWord);
 
+/** In word 0: pages of `near` that are committed. (A short array is slower: the engine can move it.) */
+const nearPages = new Int32Array(64);
+/** Pages that were committed when this thread looked last. */
 let committedPages = 0;
 
 /** Looks at the tables again when they have grown. To be called after every call that may give this arena a page. */
@@ -96,92 +130,121 @@ export function lookAgain(): void {
   if (pages !== committedPages) grow(pages);
 }
 
-/** Where the runtime refuses the longer views, the core serves everything from now on. */
+/** Where the runtime refuses the longer views, what lies behind the ones it had is left to the core. */
 function grow(pages: number): void {
-  const now = callTablesNow();
-  limit[0] = now === undefined ? -1 : maxBytes;
-  if (now === undefined) return;
   committedPages = pages;
-  seen.headers = new Int32Array(now[0]);
-  seen.bitmaps = new Int32Array(now[1]);
-  seen.pages = numbers[0]! | 0;
+  nearPages[0] = Math.min(pages, near.pages);
+  if (pages <= near.pages) return;
+  const now = callTablesNow();
+  if (now === undefined) return;
+  far = tablesOver(now);
+  farPages = far.pages;
 }
 
-if (binding.tables !== undefined) lookAgain();
+lookAgain();
 
-/** Makes a word with a free block the hot one of the class's current page, as page_find_word(). False: it is full. */
-function findWord(sizeClass: number): boolean {
-  const { headers, bitmaps } = seen;
-  const page = arena[pageIndexAt + sizeClass]!;
-  const header = page * headerWords;
-  const capacity = headers[header + capacityAt]! & 0xffff;
-  if (((headers[header + countdownAt]! + headers[header + notifyAt]!) | 0) === capacity) return false;
-  const isInline = sizeClass >= firstInlineClass;
-  const bits = isInline ? headers : bitmaps;
-  const from = isInline ? header + bitsAt : page * bitmapWords;
+/** Makes a word with a free block the hot one of a page, as page_find_word(). False: it is full. */
+const findWord = (pages: PageTables, header: number): boolean => {
+  const capacity = pages.kinds[header]! & 0xffff;
+  if (((pages.countdowns[header]! + pages.notifies[header]!) | 0) === capacity) return false;
+  const isTiny = capacity > inlineBlocks;
+  const bits = isTiny ? pages.bitmaps : pages.inlineBits;
+  const from = isTiny ? header * bitmapRatio : header;
   const words = ((capacity - 1) >> 6) + 1;
-  let word = headers[header + nextWordAt]!;
+  let word = pages.nextWords[header]!;
   for (let looked = 0; looked < words; looked++) {
     if (word >= words) word = 0;
     const at = from + word * 2;
     word++;
     if ((bits[at]! | bits[at + 1]!) === 0) continue;
-    headers[header + nextWordAt] = word;
-    headers[header + hotAt] = (word - 1) << 3;
+    pages.nextWords[header] = word;
+    pages.hots[header] = (word - 1) << 3;
     return true;
   }
   return false;
-}
-
-function takeFound(size: number): bigint | undefined {
-  return findWord(classOf[(size + 15) >>> 4]!) ? takeBlock(size) : undefined;
-}
+};
 
 // A bigint is an object of JavaScript's, and to make one costs as much as the rest of malloc. An address that is given out
-// again soon is the same bigint as before: the last ones, by a hash of their lower halves.
+// again soon is the same bigint as before: the last ones, by a hash of page and block.
 const recentLows = new Int32Array(1024);
-const recentPtrs: bigint[] = new Array<bigint>(1024).fill(0n);
+const recentPtrs: bigint[] = Array.from({ length: 1024 }, () => 0n);
 
-function newPtr(low: number, place: number): bigint {
+const newPtr = (low: number, place: number): bigint => {
   halves[0] = low;
   halves[1] = upperHalf;
   const ptr = pointers[0]!;
   recentLows[place] = low;
   recentPtrs[place] = ptr;
   return ptr;
-}
+};
+
+/** Takes a block of a page, whose free bits are in `bits` from `from` on. */
+const takeFrom = (pages: PageTables, header: number, bits: Int32Array, from: number): bigint | undefined => {
+  let at = from + (pages.hots[header]! >>> 2);
+  let word = bits[at]!;
+  if (word === 0) {
+    at++;
+    word = bits[at]!;
+    if (word === 0) return takeFound(pages, header, bits, from);
+  }
+  bits[at] = word & (word - 1);
+  pages.countdowns[header]!++;
+  const block = ((at - from) << 5) + 31 - clz32(word & -word);
+  const low = (pages.starts[header]! + imul(block, pages.blockBytes[header]!)) | 0;
+  const place = (header + block) & 1023;
+  return recentLows[place] === low ? recentPtrs[place]! : newPtr(low, place);
+};
+
+const takeFound = (pages: PageTables, header: number, bits: Int32Array, from: number): bigint | undefined =>
+  findWord(pages, header) ? takeFrom(pages, header, bits, from) : undefined;
+
+const takeFar = (header: number, isTiny: boolean): bigint | undefined => {
+  if (header >= farPages * headerWords) return undefined;
+  return isTiny
+    ? takeFrom(far, header, far.bitmaps, header * bitmapRatio)
+    : takeFrom(far, header, far.inlineBits, header);
+};
 
 /**
  * Takes a block of at least `size` bytes; its address. Undefined, and nothing is taken, where `size` is no small integer,
  * or the core has to find a page first.
  */
 export function takeBlock(size: number | bigint): bigint | undefined {
-  if (typeof size !== "number" || size >>> 0 !== size || size > limit[0]!) return undefined;
-  const words = seen.headers;
+  if (typeof size !== "number" || size >>> 0 !== size || size > maxBytes) return undefined;
   const sizeClass = classOf[(size + 15) >>> 4]!;
-  const page = arena[pageIndexAt + sizeClass]!;
-  const header = imul(page, headerWords);
-  let bits = words;
-  let from = (header + bitsAt) | 0;
-  if (sizeClass < firstInlineClass) {
-    bits = seen.bitmaps;
-    from = imul(page, bitmapWords);
-  }
-  let at = (from + (words[(header + hotAt) | 0]! >>> 2)) | 0;
-  let word = bits[at]!;
-  if (word === 0) {
-    at = (at + 1) | 0;
-    word = bits[at]!;
-    if (word === 0) return takeFound(size);
-  }
-  const bit = word & -word;
-  bits[at] = word ^ bit;
-  words[(header + countdownAt) | 0]!++;
-  const block = ((at - from + 1) << 5) - 1 - clz32(bit);
-  const low = ((page << pageShift) + imul(block, classBytes[sizeClass]!)) | 0;
-  const place = imul(low, 0x9e3779b1) >>> 22;
-  return recentLows[place] === low ? recentPtrs[place]! : newPtr(low, place);
+  const header = pageWords[sizeClass]!;
+  if (header >= nearWords) return takeFar(header, sizeClass < firstInlineClass);
+  return sizeClass < firstInlineClass
+    ? takeFrom(near, header, near.bitmaps, header * bitmapRatio)
+    : takeFrom(near, header, near.inlineBits, header);
 }
+
+/** Sets a bit. False where it was set. */
+const setBit = (bits: Int32Array, at: number, bit: number): boolean => {
+  const word = bits[at]!;
+  bits[at] = word | bit;
+  return (word & bit) === 0;
+};
+
+/** Frees the block at `low`, the lower half of its address, in the page of that header. */
+const giveTo = (pages: PageTables, header: number, low: number): boolean => {
+  if (pages.owners[header] !== arenaNumber) return false;
+  const capacity = pages.kinds[header]! & 0xffff;
+  const offset = low & pageMask;
+  const block = imul(offset, (pages.reciprocals[header]! >>> 16) + 1) >>> 16;
+  if (imul(block, pages.blockBytes[header]!) !== offset || block >= capacity) return false;
+  const countdown = pages.countdowns[header]!;
+  if (countdown === 1) return false;
+  const word = block >>> 5;
+  if (capacity > inlineBlocks) {
+    if (!setBit(pages.bitmaps, header * bitmapRatio + word, 1 << block)) return false;
+  } else if (!setBit(pages.inlineBits, header + word, 1 << block)) return false;
+  pages.countdowns[header] = countdown - 1;
+  pages.hots[header] = (block >>> 6) << 3;
+  return true;
+};
+
+const giveFar = (page: number, low: number): boolean => page < farPages && giveTo(far, imul(page, headerWords), low);
 
 /**
  * Frees the block that `ptr` points to, which is in word 0 of the mailbox afterwards. False, and nothing has changed,
@@ -193,31 +256,26 @@ export function giveBlock(ptr: bigint): boolean {
   pointers[0] = ptr;
   const low = halves[0]!;
   const page = low >>> pageShift;
-  if (pointers[0] !== ptr || halves[1] !== upperHalf || page >= seen.pages) return false;
-  const words = seen.headers;
-  const header = imul(page, headerWords);
-  if (words[(header + ownerAt) | 0] !== arenaNumber) return false;
-  const what = words[(header + capacityAt) | 0]!;
-  const sizeClass = (what >>> 16) & 0xff;
-  const offset = low & pageMask;
-  const block = imul(offset, factors[sizeClass]!) >>> shifts[sizeClass]!;
-  if (imul(block, classBytes[sizeClass]!) !== offset || block >= (what & 0xffff)) return false;
-  const countdown = words[(header + countdownAt) | 0]!;
-  if (countdown === 1) return false;
-  let bits = words;
-  let at = (header + bitsAt + (block >>> 5)) | 0;
-  if (sizeClass < firstInlineClass) {
-    bits = seen.bitmaps;
-    at = (imul(page, bitmapWords) + (block >>> 5)) | 0;
-  }
-  const word = bits[at]!;
-  const bit = 1 << block;
-  if ((word & bit) !== 0) return false;
-  bits[at] = word | bit;
-  words[(header + countdownAt) | 0] = countdown - 1;
-  words[(header + hotAt) | 0] = (block >>> 6) << 3;
-  return true;
+  if (signed[0] !== ptr || halves[1] !== upperHalf) return false;
+  return page < nearPages[0]! ? giveTo(near, imul(page, headerWords), low) : giveFar(page, low);
 }
+
+const bytesToEndIn = (pages: PageTables, header: number, low: number): number => {
+  const what = pages.kinds[header]!;
+  if (what >>> 24 !== bucketKind || pages.startLimits[header] === 0) return -1;
+  const capacity = what & 0xffff;
+  const bytes = pages.blockBytes[header]!;
+  const offset = low & pageMask;
+  let block = imul(offset, (pages.reciprocals[header]! >>> 16) + 1) >>> 16;
+  if (imul(block, bytes) > offset) block--;
+  if (block >= capacity) return -1;
+  const word = block >>> 5;
+  const bits = capacity > inlineBlocks ? pages.bitmaps[header * bitmapRatio + word]! : pages.inlineBits[header + word]!;
+  return (bits & (1 << block)) === 0 ? imul(block + 1, bytes) - offset : -1;
+};
+
+const bytesToEndFar = (page: number, low: number): number =>
+  page < farPages ? bytesToEndIn(far, imul(page, headerWords), low) : -1;
 
 /**
  * Bytes from `ptr`, which is in word 0 of the mailbox afterwards, to the end of the live block that holds it; less than
@@ -228,22 +286,8 @@ export function bytesToEnd(ptr: bigint): number {
   pointers[0] = ptr;
   const low = halves[0]!;
   const page = low >>> pageShift;
-  if (pointers[0] !== ptr || halves[1] !== upperHalf || page >= seen.pages) return -1;
-  const words = seen.headers;
-  const header = imul(page, headerWords);
-  const what = words[header + capacityAt]!;
-  if (what >>> 24 !== bucketKind || words[header + startLimitAt] === 0) return -1;
-  const sizeClass = (what >>> 16) & 0xff;
-  const offset = low & pageMask;
-  const block = imul(offset, factors[sizeClass]!) >>> shifts[sizeClass]!;
-  if (block >= (what & 0xffff)) return -1;
-  let bits = words;
-  let at = (header + bitsAt + (block >>> 5)) | 0;
-  if (sizeClass < firstInlineClass) {
-    bits = seen.bitmaps;
-    at = (imul(page, bitmapWords) + (block >>> 5)) | 0;
-  }
-  return (bits[at]! & (1 << block)) === 0 ? imul(block + 1, classBytes[sizeClass]!) - offset : -1;
+  if (signed[0] !== ptr || halves[1] !== upperHalf) return -1;
+  return page < nearPages[0]! ? bytesToEndIn(near, imul(page, headerWords), low) : bytesToEndFar(page, low);
 }
 
 /**
@@ -253,6 +297,7 @@ export function bytesToEnd(ptr: bigint): number {
 export function bytesOfBlock(ptr: bigint): number {
   const bytes = bytesToEnd(ptr);
   if (bytes < 0) return bytes;
-  const header = (halves[0]! >>> pageShift) * headerWords;
-  return bytes === classBytes[(seen.headers[header + capacityAt]! >>> 16) & 0xff] ? bytes : -1;
+  const page = halves[0]! >>> pageShift;
+  const { blockBytes } = page < nearPages[0]! ? near : far;
+  return bytes === blockBytes[page * headerWords] ? bytes : -1;
 }

@@ -11,6 +11,7 @@ import { binding, mailbox } from "./native/binding.js";
 const { malloc: callMalloc, calloc: callCalloc, realloc: callRealloc } = binding;
 const { clearBytes: callClearBytes, alignedAlloc: callAlignedAlloc, free: callFree, locate: callLocate } = binding;
 const { pointers, numbers, halves } = mailbox;
+const [take, give] = [takeBlock, giveBlock];
 
 /** More bytes than this are cleared faster by the core. */
 const maxClearedHere = 256;
@@ -63,7 +64,7 @@ function release(ptr: bigint, call: string): void {
  * ```
  */
 export function malloc(size: number | bigint): bigint {
-  return takeBlock(size) ?? mallocByCore(size);
+  return take(size) ?? mallocByCore(size);
 }
 
 function mallocByCore(size: number | bigint): bigint {
@@ -216,7 +217,7 @@ export function alignedAlloc(alignment: number | bigint, size: number | bigint):
  * ```
  */
 export function free(ptr: bigint): void {
-  if (!giveBlock(ptr)) release(ptr, "free");
+  if (!give(ptr)) release(ptr, "free");
 }
 
 /**

@@ -101,6 +101,8 @@ export interface NativeTables {
    * committed now. Out: their pages, as a number. Undefined where the runtime refuses the buffers.
    */
   now(): [headers: ArrayBuffer, bitmaps: ArrayBuffer] | undefined;
+  /** The same of the first pages, whether committed or not: only what is committed may be touched. */
+  readonly near: readonly [headers: ArrayBuffer, bitmaps: ArrayBuffer];
   readonly arena: ArrayBuffer;
   /** One uint64: committed bytes of the region. */
   readonly committed: ArrayBuffer;
@@ -116,6 +118,9 @@ export interface NativeTables {
   /** The kind of a bucket page's header. */
   readonly bucketKind: number;
   /** Offsets in a header; `capacity` is one word: uint16 capacity, uint8 size class, uint8 kind. */
+  readonly reciprocal: number;
+  readonly start: number;
+  readonly blockBytes: number;
   readonly startLimit: number;
   readonly capacity: number;
   readonly scriptOwner: number;
@@ -125,7 +130,7 @@ export interface NativeTables {
   readonly nextWord: number;
   readonly freeBits: number;
   /** Offset in the arena. */
-  readonly pageIndex: number;
+  readonly pageWord: number;
 }
 
 export interface Binding {

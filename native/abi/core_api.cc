@@ -2,6 +2,8 @@
 
 #include <dlfcn.h>
 
+#include <algorithm>
+
 #include "../core/allocator.h"
 #include "../core/mapping_table.h"
 #include "../core/purger.h"
@@ -48,7 +50,7 @@ HeapLayout heap_layout() {
   const Region& region = region_table.regions[0];
   return {
       .region_start = policies() == 0 ? address_of(region.base) : 0,
-      .script_pages = kScriptPages,
+      .script_pages = std::min(kScriptPages, region.reserved_bytes / kPageBytes),
       .committed = address_of(&primary_committed_bytes),
       .headers = address_of(region.headers),
       .free_bitmaps = address_of(region.free_bitmaps),
@@ -57,6 +59,9 @@ HeapLayout heap_layout() {
       .bitmap_bytes = kBitmapStride,
       .inline_blocks = kInlineBlocks,
       .bucket_kind = static_cast<uint64_t>(PageKind::kBucket),
+      .reciprocal = offsetof(PageHeader, reciprocal),
+      .start = offsetof(PageHeader, start),
+      .block_bytes = offsetof(PageHeader, block_bytes),
       .start_limit = offsetof(PageHeader, start_limit),
       .capacity = offsetof(PageHeader, capacity),
       .script_owner = offsetof(PageHeader, script_owner),
@@ -65,7 +70,7 @@ HeapLayout heap_layout() {
       .hot_offset = offsetof(PageHeader, hot_offset),
       .next_word = offsetof(PageHeader, next_word),
       .free_bits = offsetof(PageHeader, inline_free_bits),
-      .page_index = offsetof(Arena, page_index),
+      .page_word = offsetof(Arena, page_word),
       .arena_bytes = sizeof(Arena),
       .class_count = kClassCount,
       .class_bytes = kClassTable.bytes,

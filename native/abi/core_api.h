@@ -19,19 +19,19 @@ namespace pagerun {
 
 struct Arena;
 
-constexpr uint32_t kCoreApiVersion = 4;
+constexpr uint32_t kCoreApiVersion = 5;
 
 /// Where the fast paths of malloc and free look, for a runtime that runs them itself (TypeScript, over views of the
-/// tables) on an arena of its own, for blocks of one-page bucket pages in the first 4 GiB of the primary region.
+/// tables) on an arena of its own, for blocks of one-page bucket pages in the first pages of the primary region.
 /// Addresses and bytes; offsets are from the start of a page header or an arena. The tables have an entry for each
 /// page, by its index, and are readable up to the committed length.
 ///
-/// malloc: the class's current page (`page_index`; page 0 has no free block), its hot word, the lowest 1 bit of it:
+/// malloc: the class's current page (`page_word`; page 0 has no free block), its hot word, the lowest 1 bit of it:
 /// clear that, add 1 to countdown. free: `script_owner` is the arena's number, the offset a start of a block, the bit
 /// 0, countdown not 1: set the bit, subtract 1 from countdown, make the word hot. Everything else is the core's.
 struct HeapLayout {
   uint64_t region_start;  // of the primary region; 0 while there is none, and in the hardened profile
-  uint64_t script_pages;  // pages that may be served
+  uint64_t script_pages;  // pages that may be served, and have entries in the tables
   uint64_t committed;     // address of the committed length, a uint64_t that only grows
   uint64_t headers;       // the header table
   uint64_t free_bitmaps;  // the free bits of pages with more than inline_blocks blocks
@@ -41,6 +41,9 @@ struct HeapLayout {
   uint64_t inline_blocks;  // a page of at most so many has its free bits in its header
   uint64_t bucket_kind;    // of a bucket page's header
   // In a header.
+  uint64_t reciprocal;    // the lower half of this: reciprocal_of(block_bytes), page.h
+  uint64_t start;         // the lower half of this: of the address of block 0
+  uint64_t block_bytes;   // uint32_t
   uint64_t start_limit;   // uint32_t: 0 while remote frees wait
   uint64_t capacity;      // uint16_t, uint8_t size class, uint8_t kind: one aligned word
   uint64_t script_owner;  // uint32_t
@@ -50,7 +53,7 @@ struct HeapLayout {
   uint64_t next_word;     // uint32_t: where the search for another word goes on
   uint64_t free_bits;
   // In an arena.
-  uint64_t page_index;  // uint32_t for each class: the current page
+  uint64_t page_word;  // uint32_t for each class: where the current page's header begins, in words of 32 bits
   uint64_t arena_bytes;
   uint64_t class_count;
   const uint32_t* class_bytes;

@@ -19,6 +19,7 @@ constinit PageHeader no_page = {};
 namespace {
 
 constexpr uint32_t kWrongTrimsInARow = 32;
+constexpr uint32_t kWrongScriptTrimsInARow = 2;  // where a runtime pays a call of its own for each page taken away
 constexpr uint64_t kGrowthLeastPages = 8;
 constexpr uint64_t kGrowthShare = 8;
 
@@ -29,7 +30,7 @@ void bucket_clear(Bucket& bucket) {
   bucket.bits = no_page.inline_free_bits;
   bucket.start = nullptr;
   bucket.capacity = 0;
-  arena_of(&bucket)->page_index[bucket.size_class] = 0;
+  arena_of(&bucket)->page_word[bucket.size_class] = 0;
 }
 
 // What the counts say of a page is what its bits say: all are in use, or all are free.
@@ -53,11 +54,11 @@ void current_to_full(Bucket* bucket) {
 }
 
 // 0 for pages out of a runtime's reach: of other regions, whose header tables may lie close behind, and far up.
-uint32_t script_index(const PageHeader* page) {
+uint32_t script_word(const PageHeader* page) {
   const Region& primary = region_table.regions[0];
   if (!primary.holds_header(page)) return 0;
   auto index = static_cast<size_t>(page - primary.headers);
-  return index < kScriptPages ? static_cast<uint32_t>(index) : 0;
+  return index < kScriptPages ? static_cast<uint32_t>(index * kScriptWordsPerHeader) : 0;
 }
 
 void bucket_set(Bucket* bucket, PageHeader* page) {
@@ -65,7 +66,7 @@ void bucket_set(Bucket* bucket, PageHeader* page) {
   bucket->bits = page->free_bits;
   bucket->start = page->start;
   bucket->capacity = page->capacity;
-  arena_of(bucket)->page_index[bucket->size_class] = script_index(page);
+  arena_of(bucket)->page_word[bucket->size_class] = script_word(page);
 }
 
 void partial_to_current(Bucket* bucket, PageHeader* page) {
@@ -131,7 +132,8 @@ bool are_trims_wrong(Arena* arena) {
   bool was_wrong = arena->trims_missed * 2 > arena->trimmed;
   arena->trims_missed = 0;
   arena->wrong_trims = was_wrong ? arena->wrong_trims + 1 : 0;
-  if (arena->wrong_trims < kWrongTrimsInARow) return false;
+  uint32_t patience = arena->script_number == 0 ? kWrongTrimsInARow : kWrongScriptTrimsInARow;
+  if (arena->wrong_trims < patience) return false;
   arena->wrong_trims = 0;
   return true;
 }

@@ -51,6 +51,9 @@ constexpr size_t kMaxDirectBytes = 1024;  // sizes up to here find their bucket 
 /// Pages of the primary region that a runtime may serve by itself: those of the first window.
 constexpr size_t kScriptPages = kWindowBytes / kPageBytes;
 
+/// A runtime counts a header table in words of 32 bits.
+constexpr size_t kScriptWordsPerHeader = sizeof(PageHeader) / sizeof(uint32_t);
+
 enum class ArenaState : uint32_t {
   kActive = 1,     // a thread owns it
   kAbandoned = 2,  // its thread has ended; guarded by arenas_lock
@@ -93,12 +96,13 @@ struct Arena {
   Arena* made_prev;
   alignas(kCacheLineBytes) std::atomic<PageHeader*> remote_pages;  // pages to drain, linked by remote_next
   alignas(kCacheLineBytes) std::atomic<ArenaState> state;          // read at every remote free, hardly ever written
-  Arena* host;                       // made arenas: the own arena of the thread that made it; else null
-  Arena* next;                       // of all arenas, for ever
-  Arena* next_abandoned;             // of the abandoned ones, under arenas_lock
-  uint32_t script_number;            // not 0 for arenas that a runtime serves by itself (abi/core_api.h)
-  uint32_t page_index[kClassCount];  // of each bucket's current page in the primary region; 0: none, or not in reach of
-                                     // a runtime that looks here (abi/core_api.h)
+  Arena* host;                      // made arenas: the own arena of the thread that made it; else null
+  Arena* next;                      // of all arenas, for ever
+  Arena* next_abandoned;            // of the abandoned ones, under arenas_lock
+  uint32_t script_number;           // not 0 for arenas that a runtime serves by itself (abi/core_api.h)
+  uint32_t page_word[kClassCount];  // where the header of each bucket's current page begins in the primary region's
+                                    // table, in words of 32 bits; 0: no page, or one that is not in reach of a runtime
+                                    // that looks here (abi/core_api.h)
   Bucket buckets[kClassCount];
 };
 
@@ -128,7 +132,7 @@ constexpr Arena::Arena()
       next(nullptr),
       next_abandoned(nullptr),
       script_number(0),
-      page_index{},
+      page_word{},
       buckets{} {
   for (uint32_t c = 0; c < kClassCount; c++) {
     buckets[c].page = &no_page;

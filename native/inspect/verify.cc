@@ -204,9 +204,9 @@ void check_bucket(Finding& finding, const Arena* arena, const Bucket& bucket, si
                                               : current->free_bits;
   bool fits = bits != nullptr && bucket.bits == bits && bucket.start == current->start;
   finding.expect(fits && no_page.inline_free_bits[0] == 0, "a bucket takes from its current page", &bucket);
-  uint32_t script_page = arena->page_index[bucket.size_class];
-  finding.expect(script_page == 0 || region_table.regions[0].headers + script_page == current,
-                 "page_index == index of the current page", &bucket);
+  uint32_t word = arena->page_word[bucket.size_class];
+  finding.expect(word == 0 || region_table.regions[0].headers + word / kScriptWordsPerHeader == current,
+                 "page_word == place of the current page's header", &bucket);
   if (current == &no_page || !finding.is_clean()) return;
   (*pages)++;
   belongs(current);

@@ -10,6 +10,12 @@ namespace pagerun::node {
 
 namespace {
 
+constexpr uint64_t kWindowBytes = 4ull << 30;
+
+// The pages whose tables JavaScript has in ArrayBuffers of fixed length: those of the first 64 MiB. V8 counts their
+// length as memory that JavaScript holds, 1.5 MiB in all.
+constexpr uint64_t kNearPages = 2048;
+
 // The region is there from the first allocation on.
 HeapLayout layout_of(const Environment* environment) {
   ArenaScope scope(environment);
@@ -22,8 +28,7 @@ napi_value buffer_at(napi_env env, uint64_t address, uint64_t bytes) {
 }
 
 bool is_served(const Environment* environment, const HeapLayout& layout) {
-  uint64_t window_bytes = layout.script_pages * layout.page_bytes;
-  return environment->arena != nullptr && layout.region_start != 0 && layout.region_start % window_bytes == 0;
+  return environment->arena != nullptr && layout.region_start != 0 && layout.region_start % kWindowBytes == 0;
 }
 
 void set_number(napi_env env, napi_value object, const char* name, uint64_t value) {
@@ -39,6 +44,9 @@ void set_places(Napi::Object tables, const HeapLayout& layout) {
   set_number(env, tables, "bitmapBytes", layout.bitmap_bytes);
   set_number(env, tables, "inlineBlocks", layout.inline_blocks);
   set_number(env, tables, "bucketKind", layout.bucket_kind);
+  set_number(env, tables, "reciprocal", layout.reciprocal);
+  set_number(env, tables, "start", layout.start);
+  set_number(env, tables, "blockBytes", layout.block_bytes);
   set_number(env, tables, "startLimit", layout.start_limit);
   set_number(env, tables, "capacity", layout.capacity);
   set_number(env, tables, "scriptOwner", layout.script_owner);
@@ -47,13 +55,24 @@ void set_places(Napi::Object tables, const HeapLayout& layout) {
   set_number(env, tables, "hotOffset", layout.hot_offset);
   set_number(env, tables, "nextWord", layout.next_word);
   set_number(env, tables, "freeBits", layout.free_bits);
-  set_number(env, tables, "pageIndex", layout.page_index);
+  set_number(env, tables, "pageWord", layout.page_word);
 }
 
 Napi::Value numbers_from(Napi::Env env, const uint32_t* numbers, uint64_t count) {
   Napi::Array array = Napi::Array::New(env, count);
   for (uint32_t i = 0; i < count; i++) array.Set(i, numbers[i]);
   return array;
+}
+
+// The header table and the bitmap table of the first pages, as an array. Null where the runtime refuses.
+napi_value both_tables(napi_env env, const HeapLayout& layout, uint64_t pages) {
+  napi_value headers = buffer_at(env, layout.headers, pages * layout.header_bytes);
+  napi_value bitmaps = buffer_at(env, layout.free_bitmaps, pages * layout.bitmap_bytes);
+  napi_value both = nullptr;
+  if (headers == nullptr || bitmaps == nullptr || napi_create_array(env, &both) != napi_ok) return nullptr;
+  napi_set_element(env, both, 0, headers);
+  napi_set_element(env, both, 1, bitmaps);
+  return both;
 }
 
 // Out: pages that the buffers cover. Returns an array of the header table and the bitmap table as far as they are
@@ -63,14 +82,8 @@ napi_value call_tables_now(napi_env env, napi_callback_info info) {
   HeapLayout layout = environment->core->heap_layout();
   uint64_t committed = __atomic_load_n(reinterpret_cast<const uint64_t*>(layout.committed), __ATOMIC_ACQUIRE);
   uint64_t pages = std::min(committed / layout.page_bytes, layout.script_pages);
-  napi_value headers = buffer_at(env, layout.headers, pages * layout.header_bytes);
-  napi_value bitmaps = buffer_at(env, layout.free_bitmaps, pages * layout.bitmap_bytes);
-  napi_value both = nullptr;
-  if (headers == nullptr || bitmaps == nullptr || napi_create_array(env, &both) != napi_ok) return nullptr;
-  napi_set_element(env, both, 0, headers);
-  napi_set_element(env, both, 1, bitmaps);
   environment->mailbox[0].number = static_cast<double>(pages);
-  return both;
+  return both_tables(env, layout, pages);
 }
 
 }  // namespace
@@ -81,9 +94,11 @@ void define_tables(Napi::Object exports, Environment* environment) {
   if (!is_served(environment, layout)) return;
   napi_value arena = buffer_at(env, reinterpret_cast<uint64_t>(environment->arena), layout.arena_bytes);
   napi_value committed = buffer_at(env, layout.committed, sizeof(uint64_t));
-  if (arena == nullptr || committed == nullptr) return;
+  napi_value near = both_tables(env, layout, std::min(kNearPages, layout.script_pages));
+  if (arena == nullptr || committed == nullptr || near == nullptr) return;
   Napi::Object tables = Napi::Object::New(env);
   define_function(tables, "now", call_tables_now, environment);
+  tables.Set("near", near);
   tables.Set("arena", arena);
   tables.Set("committed", committed);
   tables.Set("arenaNumber", static_cast<double>(environment->core->arena_number(environment->arena)));

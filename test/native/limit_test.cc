@@ -167,11 +167,11 @@ TEST("a runtime that looks into the tables itself is shown pages of the primary 
       if (block == nullptr) break;
       const Arena* arena = arena_now();
       uint32_t size_class = region_of(block)->header_of(block)->size_class;
-      uint32_t index = arena->page_index[size_class];
-      if (index == 0) hidden++;
-      if (index == 0) continue;
+      uint32_t word = arena->page_word[size_class];
+      if (word == 0) hidden++;
+      if (word == 0) continue;
       shown++;
-      EXPECT_EQ(primary->headers + index, arena->buckets[size_class].page);
+      EXPECT_EQ(primary->headers + word / kScriptWordsPerHeader, arena->buckets[size_class].page);
       EXPECT(primary->holds_header(arena->buckets[size_class].page));
     }
     EXPECT(shown > 0 && hidden > 0);

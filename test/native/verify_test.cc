@@ -166,9 +166,9 @@ const Corruption kOfLists[] = {
        bucket->page = nullptr;
        return bucket;
      }},
-    {"what a runtime would take from is another page", "page_index == index of the current page",
+    {"what a runtime would take from is another page", "page_word == place of the current page's header",
      [](Heap& heap) -> const void* {
-       heap.arena->page_index[heap.current->size_class]++;
+       heap.arena->page_word[heap.current->size_class] += kScriptWordsPerHeader;
        return &heap.arena->buckets[heap.current->size_class];
      }},
 };
