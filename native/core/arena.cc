@@ -18,10 +18,10 @@ constinit PageHeader no_page = {};
 
 namespace {
 
-constexpr uint32_t kWrongTrimsInARow = 32;
+constexpr uint32_t kWrongTrimsInARow = 4;
 constexpr uint32_t kWrongScriptTrimsInARow = 2;  // where a runtime pays a call of its own for each page taken away
 constexpr uint64_t kGrowthLeastPages = 8;
-constexpr uint64_t kGrowthShare = 8;
+constexpr uint64_t kGrowthShare = 2;
 
 Arena* abandoned_arenas = nullptr;  // under arenas_lock
 
