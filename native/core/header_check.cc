@@ -11,15 +11,14 @@ namespace pagerun {
 
 namespace {
 
-const char* find_wrong_fact(const PageHeader& page, uint32_t size_class) {
-  uint32_t block_bytes = static_cast<uint32_t>(class_bytes(size_class));
-  if (load_relaxed(page.block_bytes) != block_bytes) return "block_bytes == class_bytes(size_class)";
-  if (page.capacity != class_capacity(size_class)) return "capacity == class_capacity(size_class)";
-  if (load_relaxed(page.run_pages) != class_pages(size_class)) return "run_pages == class_pages(size_class)";
-  if (page.reciprocal != reciprocal_of(block_bytes)) return "reciprocal == reciprocal_of(block_bytes)";
+const char* find_wrong_fact(const PageHeader& page) {
+  const ClassFacts& facts = kClassFacts.of_class[page.size_class];
+  if (load_relaxed(page.block_bytes) != facts.block_bytes) return "block_bytes == class_bytes(size_class)";
+  if (page.capacity != facts.capacity) return "capacity == class_capacity(size_class)";
+  if (load_relaxed(page.run_pages) != facts.run_pages) return "run_pages == class_pages(size_class)";
+  if (page.reciprocal != facts.reciprocal) return "reciprocal == reciprocal_of(block_bytes)";
   uint32_t start_limit = load_relaxed(page.start_limit);  // 0 while remote frees await the drain
-  if (start_limit != 0 && start_limit != kStartLimits.of_class[size_class])
-    return "start_limit == start_limit_of(page)";
+  if (start_limit != 0 && start_limit != facts.start_limit) return "start_limit == start_limit_of(page)";
   return nullptr;
 }
 
@@ -48,7 +47,7 @@ bool are_policies_whole(const PageHeader& page) {
 const char* find_damage(const PageHeader& page) {
   if (page.size_class >= kClassCount) return "size_class < class count";
   if (is_hardened(page) && !are_policies_whole(page)) return "policies == its arena's, and its region's number";
-  const char* wrong = find_wrong_fact(page, page.size_class);
+  const char* wrong = find_wrong_fact(page);
   return wrong != nullptr ? wrong : find_wrong_address(page);
 }
 

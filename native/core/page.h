@@ -151,6 +151,8 @@ struct ClassFacts {
   uint64_t reciprocal;
   uint32_t block_bytes;
   uint32_t start_limit;
+  uint32_t run_pages;
+  uint32_t capacity;
 };
 
 struct ClassFactsTable {
@@ -161,7 +163,8 @@ constexpr ClassFactsTable make_class_facts() {
   ClassFactsTable table = {};
   for (uint32_t c = 0; c < kClassCount; c++) {
     auto block_bytes = static_cast<uint32_t>(class_bytes(c));
-    table.of_class[c] = {reciprocal_of(block_bytes), block_bytes, kStartLimits.of_class[c]};
+    table.of_class[c] = {reciprocal_of(block_bytes), block_bytes, kStartLimits.of_class[c], class_pages(c),
+                         class_capacity(c)};
   }
   return table;
 }
