@@ -21,6 +21,7 @@ namespace {
 
 constexpr uint32_t kMaxRunPages = kMaxRunBytes / kPageBytes;
 constexpr size_t kMostRunPages = kLargestRegionBytes / kPageBytes;
+constexpr size_t kRoomShare = 4;
 
 PageKind kind_of(const PageHeader* page) { return load_relaxed(page->kind); }
 
@@ -169,6 +170,21 @@ Misuse move_block(void* ptr, size_t keep_bytes, size_t bytes, void** result) {
   return misuse;
 }
 
+// A block that grows is likely to grow again: it gets a quarter more than it had, so that who appends little by little
+// moves half as often as the size classes alone would ask for.
+size_t roomy_bytes(size_t had_bytes, size_t bytes) {
+  size_t roomy = had_bytes + had_bytes / kRoomShare;
+  return bytes > had_bytes && bytes < roomy && roomy <= kMaxBlockBytes ? roomy : bytes;
+}
+
+// Moves a block of a bucket page to one for another size.
+Misuse resize_by_move(void* ptr, size_t had_bytes, size_t bytes, void** result) {
+  size_t roomy = roomy_bytes(had_bytes, bytes);
+  Misuse misuse = move_block(ptr, had_bytes, roomy, result);
+  if (*result != nullptr || misuse != Misuse::kNone || roomy == bytes) return misuse;
+  return move_block(ptr, had_bytes, bytes, result);
+}
+
 Misuse reallocate_run(PageHeader* run, const Block& block, size_t bytes, void** result) {
   if (bytes > kMaxBlockBytes && bytes <= kMaxRunBytes) {
     RunList::Resized resized = run_list.resize(run, bytes, nullptr);
@@ -209,7 +225,7 @@ Misuse reallocate_slow(void* ptr, size_t bytes, void** result) {
     if (misuse != Misuse::kNone || *result != nullptr) return misuse;
     return move_block(ptr, block.usable_bytes, bytes, result);
   }
-  if (!stays_in_block(block.usable_bytes, bytes)) return move_block(ptr, block.usable_bytes, bytes, result);
+  if (!stays_in_block(block.usable_bytes, bytes)) return resize_by_move(ptr, block.usable_bytes, bytes, result);
   *result = ptr;
   return Misuse::kNone;
 }
@@ -329,7 +345,7 @@ Misuse reallocate(void* ptr, size_t bytes, void** result) {
     return Misuse::kNone;
   }
   header_check(block.page);
-  return move_block(ptr, block.page->block_bytes, bytes, result);
+  return resize_by_move(ptr, block.page->block_bytes, bytes, result);
 }
 
 Misuse locate(const void* ptr, Block* block) {

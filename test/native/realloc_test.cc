@@ -21,6 +21,21 @@ TEST("within its class a block stays where it is, growing and shrinking") {
   EXPECT_VERIFIED();
 }
 
+TEST("a block that grows byte by byte moves once for each quarter that it gains") {
+  constexpr size_t kFirstBytes = 16;
+  constexpr uint32_t kMostMoves = 36;  // quarters from there to kMaxBlockBytes, and two at the end, without room
+  void* block = allocate(kFirstBytes);
+  uint32_t moves = 0;
+  for (size_t bytes = kFirstBytes + 1; bytes <= kMaxBlockBytes; bytes++) {
+    void* grown = resized(block, bytes);
+    moves += grown != block;
+    block = grown;
+  }
+  EXPECT(moves <= kMostMoves);
+  EXPECT_EQ(deallocate(block), Misuse::kNone);
+  EXPECT_VERIFIED();
+}
+
 TEST("a shrink to a small part of the block gives the rest back") {
   for (size_t bytes : {size_t{1000}, size_t{30000}, size_t{200000}, size_t{40} << 20}) {
     void* block = allocate(bytes);
