@@ -54,8 +54,8 @@ inline Arena* arena_now() { return *arena_place(); }
 /// The calling thread's arena, set up if it has none; null when memory is exhausted or the thread has ended.
 Arena* thread_arena();
 
-/// Has fork() hold the heap's locks. The first malloc sees to it; a library that can do so earlier shall: other
-/// handlers of pthread_atfork may allocate only where they were registered later, and so run while no lock is held.
+/// Has fork() hold the heap's locks: the first malloc sees to it, and preload/ before anybody else registers handlers.
+/// Others may allocate only where they were registered later, and so run while no lock is held.
 void fork_handlers_set_up();
 
 /// An arena for a runtime that allocates by itself, on one thread, what the core's calls on that thread do not serve:

@@ -8,7 +8,6 @@
 #include <cstdlib>
 
 #include "../base/settings.h"
-#include "../core/thread_arena.h"
 #include "calls.h"
 #include "endings.h"
 #include "process_report.h"
@@ -49,9 +48,8 @@ void note_said(const Settings& chosen) {
   putenv(entry);
 }
 
-// A wrong value is said at once, and not when the setting is first used. The program's own fork handlers come later.
+// A wrong value is said at once, and not when the setting is first used.
 [[gnu::constructor]] void start() {
-  fork_handlers_set_up();
   const Settings& chosen = settings();
   note_said(chosen);
   if (chosen.witness_file != nullptr) witness(chosen.witness_file);

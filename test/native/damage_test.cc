@@ -247,7 +247,7 @@ bool skip_under_sanitizers() {
 constexpr const char* kBelievedAlways[] = {"inline_remote_bits", "remote bitmap", "inline_free_bits", "free bitmap"};
 
 // What the owner's fast paths take from the header without a look, until the next slow path.
-constexpr const char* kBelievedUntilLookedAt[] = {"free_bits ", "reciprocal", "hot_offset", "run_pages"};
+constexpr const char* kBelievedUntilLookedAt[] = {"free_bits ", "reciprocal", "hot_offset"};
 
 template <size_t kCount>
 bool starts_with_any(const std::string& text, const char* const (&beginnings)[kCount]) {

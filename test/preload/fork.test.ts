@@ -1,6 +1,6 @@
 // fork, vfork and posix_spawn of a process whose threads allocate all the time: no child hangs, and each has a whole heap.
 import { beforeAll, expect, test } from "vitest";
-import { compile, runPreloaded } from "./programs.js";
+import { compile, library, runPlain, runPreloaded } from "./programs.js";
 
 const done = { output: "ok\n", errors: "", end: "exit 0" };
 let program: string;
@@ -24,6 +24,12 @@ test("fork handlers that were registered before the first malloc allocate and fr
     );
   }
 }, 130_000);
+
+test("so do those of a library whose constructor runs before any of ours", () => {
+  const handlers = compile("forks.c", ["-shared", "-DWHEN_LOADED"], "handlers");
+  const env = { LD_PRELOAD: `${library} ${handlers}` };
+  expect(runPlain(program, ["100", "thread"], { env, seconds: 60 })).toEqual(done);
+}, 70_000);
 
 test("vfork and posix_spawn start programs, which have the library as well", () => {
   expect(runPreloaded(program, ["500", "spawn"], { seconds: 60 })).toEqual(done);

@@ -182,6 +182,13 @@ static void work_in_handler(void) {
   }
 }
 
+static void register_handlers(void) { pthread_atfork(work_in_handler, work_in_handler, work_in_handler); }
+
+/* As a library: registered by its constructor, before those of the libraries that are named before it have run. */
+#ifdef WHEN_LOADED
+__attribute__((constructor)) static void when_loaded(void) { register_handlers(); }
+#endif
+
 static double microseconds(void) {
   struct timespec now;
   clock_gettime(CLOCK_MONOTONIC, &now);
@@ -214,7 +221,7 @@ int main(int argument_count, char** arguments) {
   int count = atoi(arguments[1]);
   const char* mode = arguments[2];
   int has_handlers = strcmp(mode, "handlers") == 0;
-  if (has_handlers) pthread_atfork(work_in_handler, work_in_handler, work_in_handler);
+  if (has_handlers) register_handlers();
   if (argument_count > 3) threads_every = atoi(arguments[3]);
   verify = (const char* (*)(const void**))dlsym(RTLD_DEFAULT, "pagerun_verify");
   if (strcmp(mode, "figures") == 0) tell_figures("alone", count);
