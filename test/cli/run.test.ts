@@ -118,6 +118,19 @@ describe("the program", () => {
   });
 });
 
+test("a process manager starts it detached, and ends its group: the signal is its own", () => {
+  const manager = `
+    const { spawn } = require("node:child_process");
+    const [file, ...args] = process.argv.slice(1);
+    const child = spawn(file, args, { detached: true, stdio: ["ignore", "pipe", "inherit"] });
+    child.stdout.once("data", (on) => { process.stdout.write(on); process.kill(-child.pid, "SIGINT"); });
+    child.once("exit", (code, signal) => console.log(code, signal));`;
+  const program = `${hasLibrary}; exec '${process.execPath}' -e 'setInterval(() => {}, 1000)'`;
+  const args = ["-e", manager, process.execPath, cli, "sh", "-c", program];
+  const { stdout, stderr } = spawnSync(process.execPath, args, { encoding: "utf8", env: plainEnvironment() });
+  expect({ stdout, stderr }).toEqual({ stdout: "1\nnull SIGINT\n", stderr: "" });
+});
+
 describe("the environment", () => {
   test("is the caller's, NODE_OPTIONS included, but for what the library needs", () => {
     const env = { NODE_OPTIONS: "--max-old-space-size=64", OTHER: "a=b", EMPTY: "", PAGERUN_MARK_FD: "9" };
