@@ -4,7 +4,7 @@ import { execFileSync } from "node:child_process";
 import { existsSync, realpathSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { findPeers, libcVersion, type Missing } from "#figures/peers.js";
-import { isWanted, kHardenedName, kTextbookNames, type Options, UsageError } from "./options.js";
+import { isWanted, kHardenedName, kTextbookNames, kUncheckedName, type Options, UsageError } from "./options.js";
 
 export interface PreloadContender {
   name: string;
@@ -15,6 +15,13 @@ export interface PreloadContender {
   environment?: Record<string, string>;
   /** A trial that takes longer than so many times its length on libc is ended, and told as left out. */
   mostSlowdown?: number;
+}
+
+export interface OwnLibraries {
+  library: string;
+  version: string;
+  /** Builds the library without checks, and returns its file. */
+  unchecked: () => string;
 }
 
 /** A list of n blocks takes n steps for a malloc: where a program has many, there is no end to wait for. */
@@ -40,7 +47,7 @@ function findTextbooks(options: Options, library: string): PreloadContender[] {
  */
 export function findPreloadContenders(
   options: Options,
-  pagerun: { library: string; version: string },
+  { unchecked, ...pagerun }: OwnLibraries,
   paths?: readonly string[],
 ): { found: PreloadContender[]; missing: Missing[] } {
   const found: PreloadContender[] = [{ name: "libc", library: undefined, version: libcVersion() }];
@@ -49,6 +56,8 @@ export function findPreloadContenders(
   if (isWanted(options, "pagerun")) found.push({ name: "pagerun", ...pagerun });
   if (options.contenders?.includes(kHardenedName))
     found.push({ name: kHardenedName, ...pagerun, environment: { PAGERUN_PROFILE: "hardened" } });
+  if (options.contenders?.includes(kUncheckedName))
+    found.push({ name: kUncheckedName, library: unchecked(), version: "not for use" });
   found.push(...peers.found);
   for (const { name, path } of options.libraries) {
     const library = resolve(path);

@@ -20,6 +20,7 @@ import { scriptVerdictsOf } from "./script-verdicts.js";
 import { formatSummary, formatTables, formatVerdicts } from "./terminal.js";
 import { listTraces, TraceDirectory, traceName } from "./traces.js";
 import { endTrials, type Job } from "./trial.js";
+import { buildUnchecked } from "./unchecked.js";
 import { asRows, verdictRows } from "./verdicts.js";
 
 const kRoot = resolve(fileURLToPath(new URL("../..", import.meta.url)));
@@ -75,7 +76,11 @@ function findScripts(options: Options, missing: Missing[]): ScriptName[] {
 function prepare(options: Options, startedAt: number): Setting {
   requireBuilt();
   const { version } = JSON.parse(readFileSync(join(kRoot, "package.json"), "utf8")) as { version: string };
-  const { found, missing } = findPreloadContenders(options, { library: join(kBuild, "libpagerun.so"), version });
+  const { found, missing } = findPreloadContenders(options, {
+    library: join(kBuild, "libpagerun.so"),
+    version,
+    unchecked: () => buildUnchecked(kRoot),
+  });
   const scripts = findScripts(options, missing);
   return { options, startedAt, progress: new Progress(), preloads: found, scripts, missing };
 }

@@ -9,6 +9,8 @@ export const kPreloadNames = ["libc", "pagerun", "jemalloc", "mimalloc", "tcmall
 export const kTextbookNames = ["free-list", "arenas", "bucket-pages"] as const;
 /** The same library as pagerun, in another profile: only where it is named. */
 export const kHardenedName = "pagerun-hardened";
+/** pagerun in a build without checks (unchecked.ts). */
+export const kUncheckedName = "pagerun-unchecked";
 /** Contenders called from TypeScript. */
 export const kScriptNames = [
   "pagerun",
@@ -75,6 +77,7 @@ export const kHelp = `Compares pagerun with other allocators on this machine: li
                         C++: ${kPreloadNames.join(", ")}
                         the teaching allocators, only when named: ${kTextbookNames.join(", ")}
                         pagerun's other profile, only when named: ${kHardenedName}
+                        pagerun without checks, built for it, only when named: ${kUncheckedName}
                         JavaScript: ${kScriptNames.join(", ")}
   --workload A,B      only these workloads, as the table names them
   --so NAME=PATH      one more C++ contender, by preload; may be repeated
@@ -126,7 +129,13 @@ function parseLibrary(text: string): ExtraLibrary {
   if (!/^[A-Za-z0-9._-]+$/.test(name) || path === "") {
     throw new UsageError(`Expected NAME=PATH for --so but received "${text}".`);
   }
-  const known: readonly string[] = [...kPreloadNames, ...kTextbookNames, kHardenedName, ...kScriptNames];
+  const known: readonly string[] = [
+    ...kPreloadNames,
+    ...kTextbookNames,
+    kHardenedName,
+    kUncheckedName,
+    ...kScriptNames,
+  ];
   if (known.includes(name)) throw new UsageError(`Expected a new name for --so but "${name}" is a contender already.`);
   return { name, path };
 }
@@ -148,6 +157,7 @@ function parseContenders(given: readonly string[], libraries: readonly ExtraLibr
     ...kPreloadNames,
     ...kTextbookNames,
     kHardenedName,
+    kUncheckedName,
     ...kScriptNames,
     ...libraries.map((library) => library.name),
   ]);

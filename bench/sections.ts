@@ -2,7 +2,7 @@
 // Does not own how they are shown. Pure functions over rows, no state.
 
 import { geometricMean, ratio, spread } from "#figures/statistics.js";
-import { kHardenedName, kPreloadNames, kScriptNames, kTextbookNames } from "./options.js";
+import { kHardenedName, kPreloadNames, kScriptNames, kTextbookNames, kUncheckedName } from "./options.js";
 import { findRow, type Metric, type Row, type Suite } from "./rows.js";
 
 /** Suffix of a trace that is replayed from TypeScript: another workload than the same trace from C++. */
@@ -52,7 +52,15 @@ const kSectionBaselines: Record<string, string> = { [kLibc]: "libc", [kNapi]: "n
 /** Where the first of these did not run a workload, the next one is what its ratios are to. */
 const kBaselines = ["libc", "napi-libc", "buffer-unsafe-slow", "koffi", "dataview"] as const;
 const kOrder: readonly string[] = [
-  ...new Set(["libc", ...kTextbookNames, ...kPreloadNames, kHardenedName, "napi-libc", ...kScriptNames]),
+  ...new Set([
+    "libc",
+    ...kTextbookNames,
+    ...kPreloadNames,
+    kHardenedName,
+    kUncheckedName,
+    "napi-libc",
+    ...kScriptNames,
+  ]),
 ];
 /** A resident set of nothing counts as one OS page: ratios and geometric means need positive figures. */
 const kSmallestBytes = 4096;

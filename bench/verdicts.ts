@@ -5,7 +5,7 @@
 // but pagerun is a peer; the fast peers are all but libc. A peer that has no figure for a workload is left out there.
 
 import { geometricMean } from "#figures/statistics.js";
-import { kHardenedName, kTextbookNames } from "./options.js";
+import { kHardenedName, kTextbookNames, kUncheckedName } from "./options.js";
 import type { Metric, Row } from "./rows.js";
 import { comparable, isNativeRow } from "./sections.js";
 
@@ -68,7 +68,7 @@ function workloadName(key: string): string {
 function peersOf(figures: Figures): string[] {
   const names = new Set([...figures.values()].flatMap((ofWorkload) => [...ofWorkload.keys()]));
   // The teaching allocators are steps on the way, and no peers.
-  for (const name of [kOwn, kHardenedName, ...kTextbookNames]) names.delete(name);
+  for (const name of [kOwn, kHardenedName, kUncheckedName, ...kTextbookNames]) names.delete(name);
   return [...names];
 }
 
@@ -169,6 +169,7 @@ export function verdictsOf(rows: readonly Row[]): Verdict[] {
     ...bestMeanVerdict("memory-to-leanest", "peak RSS, mean, to the leanest fast peer", peaks, fast, 1),
     ...worstVerdict("memory-worst", "peak RSS, worst workload, to its leanest fast peer", memory, 1.5),
     ...scalingVerdict(native),
+    ...meanVerdict("checks", "time, mean, to the same build without checks", times, kUncheckedName, 1.03),
     ...worstVerdict("producer-consumer", "time, producer and consumer, to the best peer", handed, 1),
   ];
 }

@@ -106,6 +106,8 @@ describe("contenders by preload", () => {
     "\tlibmimalloc.so.2.0 (libc6,x86-64) => /lib/libmimalloc.so.2.0",
   ].join("\n");
 
+  const kOwn = { library: "/x/libpagerun.so", version: "1", unchecked: () => "/x/unchecked.so" };
+
   test("are found in the loader's list, and not their debug builds", () => {
     const paths = parseLoaderList(list);
     const found = Object.fromEntries(kPeers.map((peer) => [peer.name, findPeer(peer, paths)]));
@@ -117,8 +119,7 @@ describe("contenders by preload", () => {
   });
 
   test("that are not installed are named with their package, unless nobody asked for them", () => {
-    const find = (...args: string[]) =>
-      findPreloadContenders(parseOptions(args), { library: "/x/libpagerun.so", version: "1" }, parseLoaderList(list));
+    const find = (...args: string[]) => findPreloadContenders(parseOptions(args), kOwn, parseLoaderList(list));
     expect(find().missing).toEqual([{ name: "jemalloc", hint: "apt-get install libjemalloc2" }]);
     expect(find("--contenders", "pagerun")).toEqual({
       found: [
@@ -131,8 +132,7 @@ describe("contenders by preload", () => {
   });
 
   test("the teaching allocators are there only when they are named, and are one library with three names", () => {
-    const find = (...args: string[]) =>
-      findPreloadContenders(parseOptions(args), { library: "/x/libpagerun.so", version: "1" }, []).found;
+    const find = (...args: string[]) => findPreloadContenders(parseOptions(args), kOwn, []).found;
     expect(find().map(({ name }) => name)).toEqual(["libc", "pagerun"]);
     const climb = find("--contenders", "libc,free-list,arenas,bucket-pages,pagerun");
     expect(climb.map(({ name }) => name)).toEqual(["libc", "free-list", "arenas", "bucket-pages", "pagerun"]);
@@ -142,6 +142,21 @@ describe("contenders by preload", () => {
       ),
     );
     expect(() => find("--so", "arenas=/x.so")).toThrow(/"arenas" is a contender already/);
+  });
+
+  test("the build without checks is made only when it is named", () => {
+    let builds = 0;
+    const find = (...args: string[]) => {
+      const unchecked = () => `/x/unchecked.so${".".repeat(builds++)}`;
+      return findPreloadContenders(parseOptions(args), { ...kOwn, unchecked }, []).found;
+    };
+    expect(find().map(({ name }) => name)).not.toContain("pagerun-unchecked");
+    expect(builds).toBe(0);
+    expect(find("--contenders", "pagerun,pagerun-unchecked").at(-1)).toEqual({
+      name: "pagerun-unchecked",
+      library: "/x/unchecked.so",
+      version: "not for use",
+    });
   });
 
   test("a trial that takes longer than its contender may is a finding, and ends at that time", async () => {

@@ -56,6 +56,24 @@ describe("verdicts", () => {
     expect(mean?.value).toBeCloseTo(2 ** (1 / 3));
   });
 
+  test("the cost of the checks is the time to the build without them, which is no peer", () => {
+    const unchecked = [
+      ...rowsOf("core", "a", { pagerun: [2, 4], "pagerun-unchecked": [1, 1], mimalloc: [4, 4] }),
+      ...rowsOf("core", "b", { pagerun: [2, 4], "pagerun-unchecked": [2, 4], mimalloc: [4, 4] }),
+    ];
+    const found = verdict(unchecked, "checks");
+    expect(found).toMatchObject({
+      detail: "pagerun-unchecked",
+      limit: 1.03,
+      bound: "most",
+      isMet: false,
+      workloads: 2,
+    });
+    expect(found?.value).toBeCloseTo(2 ** 0.5);
+    expect(verdict(unchecked, "time-to-best")?.detail).toBe("mimalloc");
+    expect(verdict(rows, "checks")).toBeUndefined();
+  });
+
   test("a peer that failed a workload is left out there", () => {
     const { time } = comparandsOf(rows);
     expect(time).toEqual([

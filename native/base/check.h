@@ -5,6 +5,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "config.h"
+
 namespace pagerun {
 
 /// A line of text in a fixed buffer; what does not fit is cut. For messages where nothing may be allocated.
@@ -31,9 +33,12 @@ bool has_check_failed();
 
 }  // namespace pagerun
 
-#define CHECK(condition) \
-  (__builtin_expect(!(condition), 0) ? ::pagerun::check_failed(#condition, __FILE__, __LINE__) : (void)0)
+#define CHECK(condition)                                         \
+  (__builtin_expect(!(condition) && ::pagerun::kHasChecks, 0)    \
+       ? ::pagerun::check_failed(#condition, __FILE__, __LINE__) \
+       : (void)0)
 
 /// The same, by the invariant's own name and of what it was expected, such as a page header.
-#define CHECK_AT(condition, invariant, address) \
-  (__builtin_expect(!(condition), 0) ? ::pagerun::check_failed_at(invariant, address) : (void)0)
+#define CHECK_AT(condition, invariant, address)                                                                \
+  (__builtin_expect(!(condition) && ::pagerun::kHasChecks, 0) ? ::pagerun::check_failed_at(invariant, address) \
+                                                              : (void)0)

@@ -65,7 +65,7 @@ void run_settle(PageHeader* run, size_t bytes, Arena* owner) {
 // Of a block that the calling thread's own arena has. The remote bit says that another thread was faster.
 Misuse free_own(Arena* mine, Place place) {
   size_t offset = offset_of_word(place.index);
-  if (is_free_block(place.page, place.index)) return Misuse::kDoubleFree;
+  if (kHasChecks && is_free_block(place.page, place.index)) return Misuse::kDoubleFree;
   uint64_t& word = word_at(place.page->free_bits, offset);
   store_owned(word, word | mask_of(place.index));
   page_count_free(mine, place.page, offset);
@@ -127,12 +127,13 @@ bool find_start(const void* ptr, Place* place) {
   uint32_t block_bytes = __atomic_load_n(&page->block_bytes, __ATOMIC_ACQUIRE);  // as in is_settled()
   const ClassFacts& facts = *opaque(&kClassFacts.of_class[page->size_class]);
   const uint64_t* free_bits = load_relaxed(page->free_bits);
-  if (block_bytes != facts.block_bytes || !are_bitmaps_in_place(*page, free_bits)) return false;
+  bool is_whole = block_bytes == facts.block_bytes && are_bitmaps_in_place(*page, free_bits);
+  if (kHasChecks && !is_whole) return false;
   uint64_t product = offset % kPageBytes * facts.reciprocal;
   // Not the page's own limit: that is 0 while remote frees wait.
-  if (static_cast<uint32_t>(product) >= facts.start_limit) return false;
+  if (kHasChecks && static_cast<uint32_t>(product) >= facts.start_limit) return false;
   *place = {page, static_cast<uint32_t>(product >> 32)};
-  return !bitmap_test(free_bits, place->index);
+  return !kHasChecks || !bitmap_test(free_bits, place->index);
 }
 
 namespace {

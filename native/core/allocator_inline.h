@@ -63,12 +63,12 @@ inline bool find_local(Arena* arena, size_t offset, LocalBlock* block,
     return false;
   uint64_t reciprocal = page->reciprocal;
   uint64_t product = offset % kPageBytes * reciprocal;
-  if (static_cast<uint32_t>(product) >= load_shared(page->start_limit)) [[unlikely]]
+  if (kHasChecks && static_cast<uint32_t>(product) >= load_shared(page->start_limit)) [[unlikely]]
     return false;
   uint64_t index = product >> 32;
   size_t word_offset = offset_of_word(index);
   uint64_t word = word_at(page->free_bits, word_offset);
-  if (set_bit(word, index)) [[unlikely]]
+  if (set_bit(word, index) && kHasChecks) [[unlikely]]
     return false;
   *block = {page, reciprocal, word_offset, word};
   return true;

@@ -29,13 +29,14 @@ uint64_t owner_id_of(const PageHeader& page);
 /// The page's owner, to be followed. Ends the program when it is none.
 inline Arena* checked_owner_of(const PageHeader* page) {
   Arena* owner = owner_of(*page);
-  if (owner != load_relaxed(page->owner_again) && !has_known_owner(*page, owner)) [[unlikely]]
+  if (kHasChecks && owner != load_relaxed(page->owner_again) && !has_known_owner(*page, owner)) [[unlikely]]
     header_damaged(page, "owner is an arena");
   return owner;
 }
 
 /// Ends the program when the bucket page's header is damaged. O(1).
 inline void header_check(const PageHeader* page) {
+  if constexpr (!kHasChecks) return;
   const char* damage = find_damage(*page);
   if (damage != nullptr) [[unlikely]]
     header_damaged(page, damage);
@@ -43,6 +44,7 @@ inline void header_check(const PageHeader* page) {
 
 /// The same for a page whose blocks are about to be taken, or given back, by what its bits say. The owner's thread.
 inline void header_check_counts(const PageHeader* page) {
+  if constexpr (!kHasChecks) return;
   header_check(page);
   const char* damage = find_wrong_count(*page);
   if (damage != nullptr) [[unlikely]]

@@ -185,6 +185,7 @@ inline uint32_t used_of(const PageHeader& page) { return page.countdown + page.n
 
 /// Sends every free of the page through the core's slow path, until page_open_fast_path().
 inline void page_close_fast_path(PageHeader* page) {
+  if constexpr (!kHasChecks) return;
   store_relaxed(page->start_limit, 0u);
   store_relaxed(page->script_owner, 0u);
 }

@@ -65,7 +65,7 @@ void check_free_run(const PageHeader* first) {
   const PageHeader* last = first + pages - 1;
   bool is_run = kind_of(first) == PageKind::kFree && is_in_header_table(last) && kind_of(last) == PageKind::kFree &&
                 last->run_pages == pages && first->run_dirty <= 1;
-  if (!is_run) header_damaged(first, "both ends of a free run name its length");
+  if (kHasChecks && !is_run) header_damaged(first, "both ends of a free run name its length");
   if (owner_of(*first) != nullptr) header_damaged(first, "a free run has no owner");
 }
 

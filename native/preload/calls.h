@@ -56,7 +56,8 @@ inline void free_checked_sized(void* ptr, size_t bytes, Slow slow,
   Arena* arena = *arena_place_near();
   size_t offset = offset_of(ptr);
   LocalBlock block;
-  if (!find_local(arena, offset, &block, committed_bytes) || !is_size_near(block.page->block_bytes, bytes)) [[unlikely]]
+  bool is_found = find_local(arena, offset, &block, committed_bytes);
+  if (!is_found || (kHasChecks && !is_size_near(block.page->block_bytes, bytes))) [[unlikely]]
     return slow(offset, bytes);
   free_local(arena, block);
 }
