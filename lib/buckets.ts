@@ -94,7 +94,7 @@ type PageTables = Readonly<ReturnType<typeof tablesOver>>;
  * Of the pages that most programs do with: made once, so that the compiler knows the address of each field wherever
  * these functions are inlined.
  */
-const near: PageTables = tablesOver(tables.near);
+export const near: PageTables = tablesOver(tables.near);
 const nearWords = near.pages * headerWords;
 /** Of all pages that are committed, once they are more than those; made anew whenever they are. */
 let far: PageTables = near;
@@ -288,6 +288,29 @@ export function bytesToEnd(ptr: bigint): number {
   const page = low >>> pageShift;
   if (signed[0] !== ptr || halves[1] !== upperHalf) return -1;
   return page < nearPages[0]! ? bytesToEndIn(near, imul(page, headerWords), low) : bytesToEndFar(page, low);
+}
+
+/**
+ * Notes in `watch` how it is seen later that the block that holds the pointer in word 0 of the mailbox is still live:
+ * [0] the word of its page's header, [1] what `kinds` has there, [2] the word of its free bit (in the bitmaps its
+ * complement), [3] the bit. As long as that kind is there, `startLimits` is not 0, and the bit is 0, the block is live,
+ * or another one at its place. False where that says nothing: the block is not in the first pages, or not live.
+ */
+export function watchNear(watch: Int32Array): boolean {
+  const low = halves[0]!;
+  const page = low >>> pageShift;
+  if (halves[1] !== upperHalf || page >= nearPages[0]!) return false;
+  const header = page * headerWords;
+  const bytes = bytesToEndIn(near, header, low);
+  if (bytes < 0) return false;
+  const block = ((low & pageMask) + bytes) / near.blockBytes[header]! - 1;
+  const kind = near.kinds[header]!;
+  const word = block >>> 5;
+  watch[0] = header;
+  watch[1] = kind;
+  watch[2] = (kind & 0xffff) > inlineBlocks ? ~(header * bitmapRatio + word) : header + word;
+  watch[3] = 1 << block;
+  return true;
 }
 
 /**

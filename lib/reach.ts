@@ -6,6 +6,7 @@
 // such words, and some runtimes no buffers over our memory: there every access is a call of the addon.
 // Thread rule: any thread, also for blocks of other threads; two threads that write the same bytes race, as in C.
 import { checkPointer } from "./arguments.js";
+import { near, watchNear } from "./buckets.js";
 import { blockBuffer, stretchBuffer } from "./buffers.js";
 import { capabilities } from "./capabilities.js";
 import { invalidArgument } from "./errors.js";
@@ -76,7 +77,24 @@ const noBlock = new ReachedBlock(0, new Uint8Array(0), [noWord, noWord, noWord, 
 
 /** The block that was reached last, and the pointer that it was reached by. */
 export let last = noBlock;
-const lastPtr = new BigUint64Array(1);
+const lastPtr = new BigInt64Array(16);
+
+// Most blocks are in the first pages, whose tables are at addresses that the compiler knows: for these the words are
+// looked at there. (Arrays as short as what they hold would be slower: the engine can move them.)
+const { kinds, startLimits, inlineBits, bitmaps } = near;
+/** What `watchNear` notes of the last block: header, kind, word, bit. */
+const watched = new Int32Array(64);
+/** What no header has. */
+const noKind = -1;
+watched[1] = noKind;
+
+const isFree = (word: number, bit: number): boolean => ((word < 0 ? bitmaps[~word]! : inlineBits[word]!) & bit) !== 0;
+
+/** True when the last block is in the first pages, and live. */
+const isNearAndLive = (): boolean => {
+  const header = watched[0]!;
+  return kinds[header] === watched[1] && startLimits[header] !== 0 && !isFree(watched[2]!, watched[3]!);
+};
 
 /** Blocks that were reached before, by a hash of the pointer: upper bits of its product with a number of many bits. */
 const knownBits = 10;
@@ -105,7 +123,7 @@ export function reach(call: string, ptr: bigint, offset: number, size: number): 
     ptr === lastPtr[0] &&
     typeof offset === "number" &&
     offset >>> 0 === offset &&
-    isLive(block)
+    (isNearAndLive() || isLive(block))
   ) {
     const at = block.base + offset;
     // A program can take the memory away from a buffer: then `bytes` is empty.
@@ -127,6 +145,8 @@ function reachSlow(call: string, ptr: bigint, offset: number, size: number): num
   known[place] = block;
   last = block;
   lastPtr[0] = ptr;
+  pointers[0] = ptr;
+  if (!watchNear(watched)) watched[1] = noKind;
   // An integer, and never a double that looks like one: a field that was once a double stays a slow one.
   block.base = (address - block.start) | 0;
   if (block.base + offset <= block.bytes.length - size) return block.base + offset;

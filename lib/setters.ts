@@ -5,6 +5,9 @@
 import { last, reach, values, write, writtenAt } from "./reach.js";
 import { floatError, integerError, signedFrom, unsignedFrom } from "./values.js";
 
+// The compiler folds a constant, but not an import.
+const reachAt = reach;
+
 /**
  * Writes a signed 8-bit integer, little endian, as node:ffi's function of this name; checked. Cost, `ptr` and `offset`: as
  * `getInt8`.
@@ -22,7 +25,7 @@ import { floatError, integerError, signedFrom, unsignedFrom } from "./values.js"
  * ```
  */
 export function setInt8(ptr: bigint, offset: number, value: number): void {
-  const at = reach("setInt8", ptr, offset, 1);
+  const at = reachAt("setInt8", ptr, offset, 1);
   if (typeof value !== "number" || (value << 24) >> 24 !== value) throw integerError(value, -(2 ** 7), 2 ** 7 - 1);
   if (at >= 0) {
     last.view.setInt8(at, value);
@@ -49,7 +52,7 @@ export function setInt8(ptr: bigint, offset: number, value: number): void {
  * ```
  */
 export function setUint8(ptr: bigint, offset: number, value: number): void {
-  const at = reach("setUint8", ptr, offset, 1);
+  const at = reachAt("setUint8", ptr, offset, 1);
   if (typeof value !== "number" || (value & 0xff) !== value) throw integerError(value, 0, 2 ** 8 - 1);
   if (at >= 0) {
     last.view.setUint8(at, value);
@@ -76,7 +79,7 @@ export function setUint8(ptr: bigint, offset: number, value: number): void {
  * ```
  */
 export function setInt16(ptr: bigint, offset: number, value: number): void {
-  const at = reach("setInt16", ptr, offset, 2);
+  const at = reachAt("setInt16", ptr, offset, 2);
   if (typeof value !== "number" || (value << 16) >> 16 !== value) throw integerError(value, -(2 ** 15), 2 ** 15 - 1);
   if (at >= 0) {
     last.view.setInt16(at, value, true);
@@ -103,7 +106,7 @@ export function setInt16(ptr: bigint, offset: number, value: number): void {
  * ```
  */
 export function setUint16(ptr: bigint, offset: number, value: number): void {
-  const at = reach("setUint16", ptr, offset, 2);
+  const at = reachAt("setUint16", ptr, offset, 2);
   if (typeof value !== "number" || (value & 0xffff) !== value) throw integerError(value, 0, 2 ** 16 - 1);
   if (at >= 0) {
     last.view.setUint16(at, value, true);
@@ -130,7 +133,7 @@ export function setUint16(ptr: bigint, offset: number, value: number): void {
  * ```
  */
 export function setInt32(ptr: bigint, offset: number, value: number): void {
-  const at = reach("setInt32", ptr, offset, 4);
+  const at = reachAt("setInt32", ptr, offset, 4);
   if (typeof value !== "number" || (value | 0) !== value) throw integerError(value, -(2 ** 31), 2 ** 31 - 1);
   if (at >= 0) {
     last.view.setInt32(at, value, true);
@@ -157,7 +160,7 @@ export function setInt32(ptr: bigint, offset: number, value: number): void {
  * ```
  */
 export function setUint32(ptr: bigint, offset: number, value: number): void {
-  const at = reach("setUint32", ptr, offset, 4);
+  const at = reachAt("setUint32", ptr, offset, 4);
   if (typeof value !== "number" || value >>> 0 !== value) throw integerError(value, 0, 2 ** 32 - 1);
   if (at >= 0) {
     last.view.setUint32(at, value, true);
@@ -184,7 +187,7 @@ export function setUint32(ptr: bigint, offset: number, value: number): void {
  * ```
  */
 export function setInt64(ptr: bigint, offset: number, value: bigint | number): void {
-  const at = reach("setInt64", ptr, offset, 8);
+  const at = reachAt("setInt64", ptr, offset, 8);
   const word = signedFrom(value);
   if (at >= 0) {
     last.view.setBigInt64(at, word, true);
@@ -211,7 +214,7 @@ export function setInt64(ptr: bigint, offset: number, value: bigint | number): v
  * ```
  */
 export function setUint64(ptr: bigint, offset: number, value: bigint | number): void {
-  const at = reach("setUint64", ptr, offset, 8);
+  const at = reachAt("setUint64", ptr, offset, 8);
   const word = unsignedFrom(value);
   if (at >= 0) {
     last.view.setBigUint64(at, word, true);
@@ -238,7 +241,7 @@ export function setUint64(ptr: bigint, offset: number, value: bigint | number): 
  * ```
  */
 export function setFloat32(ptr: bigint, offset: number, value: number): void {
-  const at = reach("setFloat32", ptr, offset, 4);
+  const at = reachAt("setFloat32", ptr, offset, 4);
   if (typeof value !== "number") throw floatError(value);
   if (at >= 0) {
     last.view.setFloat32(at, value, true);
@@ -265,7 +268,7 @@ export function setFloat32(ptr: bigint, offset: number, value: number): void {
  * ```
  */
 export function setFloat64(ptr: bigint, offset: number, value: number): void {
-  const at = reach("setFloat64", ptr, offset, 8);
+  const at = reachAt("setFloat64", ptr, offset, 8);
   if (typeof value !== "number") throw floatError(value);
   if (at >= 0) {
     last.view.setFloat64(at, value, true);

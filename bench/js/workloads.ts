@@ -208,7 +208,7 @@ export const kScriptWorkloads: readonly ScriptWorkload[] = [
   {
     name: "malloc-view-free",
     question: "What does a block of 64 to 4096 bytes cost that JavaScript writes to?",
-    steps: 80_000,
+    steps: 300_000,
     operationsPerStep: 1,
     hasLatency: true,
     needs: [["malloc", "view"], ["collected"]],
@@ -217,7 +217,7 @@ export const kScriptWorkloads: readonly ScriptWorkload[] = [
   {
     name: "block",
     question: "What does a Block of 64 to 4096 bytes cost that is freed by hand, and whose bytes nobody asks for?",
-    steps: 80_000,
+    steps: 300_000,
     operationsPerStep: 1,
     hasLatency: true,
     needs: [["owned"], ["collected"]],

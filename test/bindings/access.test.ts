@@ -219,6 +219,19 @@ describe("a block that was reached", () => {
     }
   });
 
+  test.runIf(isOwnHeap)("is out of reach once it is free, far up in the heap too", () => {
+    const large = Array.from({ length: 80 }, () => malloc(megabyte));
+    const small = Array.from({ length: 6000 }, (_, i) => malloc(i % 2 === 0 ? 40 : 1000));
+    expect(small.some((ptr) => ptr - large[0]! > 64n * BigInt(megabyte))).toBe(true);
+    for (const [i, ptr] of small.entries()) setInt32(ptr, 4, i);
+    for (const [i, ptr] of small.entries()) {
+      expect(getInt32(ptr, 4)).toBe(i);
+      free(ptr);
+      expect(codeOf(() => getInt32(ptr, 4))).toBe("ERR_OUT_OF_BOUNDS");
+    }
+    for (const ptr of large) free(ptr);
+  });
+
   test("of a few bytes is reached at its own alignment", () => {
     const blocks = Array.from({ length: 300 }, () => alignedAlloc(4, 4));
     for (const [i, ptr] of blocks.entries()) setInt32(ptr, 0, i);
