@@ -191,7 +191,7 @@ TEST("eight threads that ask at once get the same, and one line is said") {
 }
 
 TEST("all that is wrong together has a number, which is another one for other faults and 0 for none") {
-  auto faults = [](std::vector<const char*> entries) { return parsed(entries).faults; };
+  auto faults = [](std::vector<const char*> entries) { return parsed(std::move(entries)).faults; };
   EXPECT_EQ(faults({"PAGERUN_PROFILE=fast", "PAGERUN_REPORT=1", "PATH=x"}), 0u);
   uint64_t one = faults({"PAGERUN_PROFILE=x"});
   EXPECT(one != 0);
