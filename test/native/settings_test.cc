@@ -2,6 +2,7 @@
 #include "base/settings.h"
 
 #include <thread>
+#include <utility>
 
 #include "harness.h"
 
