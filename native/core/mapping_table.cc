@@ -6,6 +6,7 @@
 #include "../base/check.h"
 #include "../base/config.h"
 #include "../harden/fill.h"
+#include "../harden/finding.h"
 #include "../harden/policy.h"
 #include "../os/memory.h"
 #include "arena.h"
@@ -34,7 +35,18 @@ void charge(const Mapping& mapping, size_t bytes) {
   if (mapping.owner != nullptr) mapping.owner->large_bytes.fetch_add(bytes, std::memory_order_relaxed);
 }
 
-bool is_fenced(const Mapping& mapping) { return (mapping.policies & kGuards) != 0; }
+bool is_fenced(uint32_t policies) { return (policies & (kGuards | kUnmap)) != 0; }
+
+FencedRange range_of(const Mapping& mapping) {
+  return {mapping.address, mapping.bytes, mapping.room_bytes, mapping.filled_bytes};
+}
+
+void set_range(Mapping* mapping, const FencedRange& range) {
+  mapping->address = range.address;
+  mapping->bytes = range.open_bytes;
+  mapping->room_bytes = range.room_bytes;
+  mapping->filled_bytes = range.filled_bytes;
+}
 
 size_t slack_of(const Mapping& mapping) { return mapping.bytes - mapping.usable_bytes; }
 
@@ -71,20 +83,48 @@ void MappingTable::drop(Mapping* entry) {
   entries_.erase(at, at + 1);
 }
 
-void MappingTable::forget(Mapping* entry) {
-  Mapping gone = *entry;
-  drop(entry);
-  remember(gone.address);
-  give_back(gone);
+// Without the lock: the system has work to do.
+void MappingTable::give_back(const Mapping& gone) {
+  if (is_fenced(gone.policies)) {
+    if (gone.policies & kUnmap) return keep(range_of(gone), (gone.policies & kZero) != 0);
+    return fenced_release(range_of(gone));
+  }
+  if (!os::release(gone.address, gone.bytes)) os::purge(gone.address, gone.bytes);
 }
 
-void MappingTable::give_back(const Mapping& gone) {
-  size_t guard_bytes = is_fenced(gone) ? kGuardBytes : 0, bytes = gone.bytes + 2 * guard_bytes;
-  char* start = gone.address - guard_bytes;
-  if (gone.policies & kUnmap) {
-    kept_.keep(start, bytes);
-  } else if (!os::release(start, bytes)) {
-    os::purge(gone.address, gone.bytes);
+void MappingTable::keep(FencedRange range, bool may_be_watched) {
+  if (!fenced_rest(&range, may_be_watched)) return fenced_release(range);
+  for (;;) {
+    FencedRange oldest;
+    {
+      LockGuard guard(lock_);
+      if (!kept_.let_go(false, &oldest)) return kept_.keep(range);
+    }
+    fenced_release(oldest);
+  }
+}
+
+bool MappingTable::give_back_kept() {
+  for (bool is_any = false;; is_any = true) {
+    FencedRange oldest;
+    {
+      LockGuard guard(lock_);
+      if (!kept_.let_go(true, &oldest)) return is_any;
+    }
+    fenced_release(oldest);
+  }
+}
+
+void MappingTable::check_kept() {
+  for (size_t i = 0;; i++) {
+    FencedRange range;
+    {
+      LockGuard guard(lock_);
+      while (i < kept_.count() && is_fenced_untouched(kept_[i])) i++;
+      if (i >= kept_.count()) return;
+      range = kept_[i];
+    }
+    finding_note({range.address, range.open_bytes});
   }
 }
 
@@ -97,61 +137,103 @@ bool MappingTable::was_released(const void* ptr) const {
   return false;
 }
 
-// What is kept out of use goes before a request is refused.
-char* MappingTable::map(size_t bytes, size_t alignment, uint32_t policies) {
+// One that was written to while it was kept is nobody's from now on.
+bool MappingTable::take_kept(size_t bytes, size_t alignment, FencedRange* range) {
   for (;;) {
-    char* address = policies & kGuards ? fenced_map(bytes, alignment) : map_aligned(bytes, alignment);
-    if (address != nullptr || policies == 0) return address;
-    LockGuard guard(lock_);
-    if (!kept_.let_go()) return nullptr;
+    {
+      LockGuard guard(lock_);
+      if (!kept_.take(bytes, alignment, range)) return false;
+    }
+    Woken woken = fenced_wake(range, bytes);
+    if (woken == Woken::kReady) return true;
+    if (woken == Woken::kWrittenTo) finding_note({range->address, range->open_bytes});
+    if (woken == Woken::kRefused) fenced_release(*range);
+  }
+}
+
+// What is kept out of use goes before a request is refused.
+bool MappingTable::map_fenced(size_t bytes, size_t alignment, FencedRange* range) {
+  if (take_kept(bytes, alignment, range)) return true;
+  for (;;) {
+    if (fenced_map(bytes, alignment, range)) return true;
+    if (!give_back_kept()) return false;
   }
 }
 
 void* MappingTable::take(size_t bytes, size_t alignment, Arena* owner, uint32_t policies) {
   size_t rounded_bytes = mapped_bytes(bytes, policies);
-  char* address = map(rounded_bytes, alignment, policies);
-  if (address == nullptr) return nullptr;
-  LockGuard guard(lock_);
-  Mapping mapping = {address, rounded_bytes, bytes, 0, policies, false, owner};
-  if (!entries_.make_room(1)) {
-    mapping.policies &= ~uint32_t{kUnmap};
-    give_back(mapping);
-    return nullptr;
+  FencedRange range = {nullptr, rounded_bytes, 0, 0};
+  if (is_fenced(policies)) {
+    if (!map_fenced(rounded_bytes, alignment, &range)) return nullptr;
+  } else {
+    range.address = map_aligned(rounded_bytes, alignment);
+    if (range.address == nullptr) return nullptr;
   }
-  set_usable(&mapping, bytes);
-  entries_.insert(mapping);
-  total_bytes_ += rounded_bytes;
-  charge(mapping, rounded_bytes);
-  return address;
+  Mapping mapping = {};
+  mapping.policies = policies;
+  mapping.owner = owner;
+  set_range(&mapping, range);
+  if (insert_new(&mapping, bytes)) return mapping.address;
+  mapping.policies &= ~uint32_t{kUnmap};
+  give_back(mapping);
+  return nullptr;
 }
 
-void MappingTable::free_entry(Mapping* entry) {
+// False when there is no memory for the entry.
+bool MappingTable::insert_new(Mapping* mapping, size_t bytes) {
+  LockGuard guard(lock_);
+  if (!entries_.make_room(1)) return false;
+  set_usable(mapping, bytes);
+  entries_.insert(*mapping);
+  total_bytes_ += mapping->bytes;
+  charge(*mapping, mapping->bytes);
+  return true;
+}
+
+// True when nothing pins the block, which is *gone then and has no entry any more.
+bool MappingTable::free_entry(Mapping* entry, Mapping* gone) {
   charge(*entry, 0 - entry->bytes);
   entry->owner = nullptr;
   if (entry->pins > 0) {
     entry->is_freed = true;
     os::purge(entry->address, entry->bytes);  // the address stays for the views that still reach it, the memory goes
-  } else {
-    forget(entry);
+    return false;
   }
+  *gone = *entry;
+  drop(entry);
+  remember(gone->address);
+  return true;
 }
 
 Misuse MappingTable::put(void* ptr) {
-  LockGuard guard(lock_);
-  Mapping* entry = entries_.holding(ptr);
-  if (entry == nullptr) return was_released(ptr) ? Misuse::kDoubleFree : Misuse::kForeignPointer;
-  if (entry->is_freed) return Misuse::kDoubleFree;
-  if (entry->address != ptr) return Misuse::kInteriorPointer;
-  if (!is_whole(*entry)) return Misuse::kOverflow;
-  free_entry(entry);
+  Mapping gone;
+  {
+    LockGuard guard(lock_);
+    Mapping* entry = entries_.holding(ptr);
+    if (entry == nullptr) return was_released(ptr) ? Misuse::kDoubleFree : Misuse::kForeignPointer;
+    if (entry->is_freed) return Misuse::kDoubleFree;
+    if (entry->address != ptr) return Misuse::kInteriorPointer;
+    if (!is_whole(*entry)) return Misuse::kOverflow;
+    if (!free_entry(entry, &gone)) return Misuse::kNone;
+  }
+  give_back(gone);
   return Misuse::kNone;
 }
 
-void MappingTable::put_owned(Arena* owner) {
+// The last entry of the owner's below `*end` that nothing pins, which is *gone then; false when there is none.
+bool MappingTable::free_last_owned(const Arena* owner, size_t* end, Mapping* gone) {
   LockGuard guard(lock_);
-  for (size_t i = entries_.count(); i-- > 0;) {
-    if (entries_[i].owner == owner) free_entry(&entries_[i]);
+  if (*end > entries_.count()) *end = entries_.count();
+  while (*end > 0) {
+    Mapping* entry = &entries_[--*end];
+    if (entry->owner == owner && free_entry(entry, gone)) return true;
   }
+  return false;
+}
+
+void MappingTable::put_owned(Arena* owner) {
+  Mapping gone;
+  for (size_t end = SIZE_MAX; free_last_owned(owner, &end, &gone);) give_back(gone);
 }
 
 Arena* MappingTable::owner_of(const void* ptr) {
@@ -160,11 +242,19 @@ Arena* MappingTable::owner_of(const void* ptr) {
   return entry == nullptr ? nullptr : entry->owner;
 }
 
-// Where the block may not be moved about, or must not, null.
-char* MappingTable::move(const Mapping& mapping, size_t bytes) {
-  bool is_pinned = mapping.pins > 0;
-  if (!is_fenced(mapping)) return static_cast<char*>(os::remap(mapping.address, mapping.bytes, bytes, !is_pinned));
-  return is_pinned ? nullptr : fenced_move(mapping.address, mapping.bytes, bytes);
+// False where the block may not be moved about, or must not.
+bool MappingTable::move(Mapping* mapping, size_t bytes) {
+  bool is_pinned = mapping->pins > 0;
+  FencedRange range = range_of(*mapping);
+  if (is_fenced(mapping->policies)) {
+    if (!fenced_resize(&range, bytes) && (is_pinned || !fenced_move(&range, bytes))) return false;
+  } else {
+    range.address = static_cast<char*>(os::remap(mapping->address, mapping->bytes, bytes, !is_pinned));
+    if (range.address == nullptr) return false;
+    range.open_bytes = bytes;
+  }
+  set_range(mapping, range);
+  return true;
 }
 
 void* MappingTable::resize(void* ptr, size_t asked_bytes, const Arena* asker) {
@@ -182,19 +272,16 @@ void* MappingTable::resize(void* ptr, size_t asked_bytes, const Arena* asker) {
   bool is_pinned = entry->pins > 0;
   if (is_pinned && bytes < entry->bytes) return nullptr;
   if (entry->owner != asker && bytes > entry->bytes) return nullptr;
-  char* moved = move(*entry, bytes);
-  if (moved == nullptr) return nullptr;
   Mapping resized = *entry;
-  resized.address = moved;
-  resized.bytes = bytes;
+  if (!move(&resized, bytes)) return nullptr;
   charge(resized, bytes - entry->bytes);
   set_usable(&resized, asked_bytes);
   clear_canary(resized, had, had_slack);
   drop(entry);
-  if (moved != ptr) remember(ptr);
+  if (resized.address != ptr) remember(ptr);
   entries_.insert(resized);  // there is room: one was dropped
   total_bytes_ += bytes;
-  return moved;
+  return resized.address;
 }
 
 Misuse MappingTable::find(const void* ptr, Block* block) {
@@ -215,10 +302,17 @@ bool MappingTable::pin(const void* ptr) {
 }
 
 void MappingTable::unpin(const void* ptr) {
-  LockGuard guard(lock_);
-  Mapping* entry = entries_.holding(ptr);
-  CHECK(entry != nullptr && entry->pins > 0);
-  if (--entry->pins == 0 && entry->is_freed) forget(entry);
+  Mapping gone;
+  {
+    LockGuard guard(lock_);
+    Mapping* entry = entries_.holding(ptr);
+    CHECK(entry != nullptr && entry->pins > 0);
+    if (--entry->pins > 0 || !entry->is_freed) return;
+    gone = *entry;
+    drop(entry);
+    remember(gone.address);
+  }
+  give_back(gone);
 }
 
 }  // namespace pagerun

@@ -21,9 +21,11 @@ struct Mapping {
   size_t bytes;         // of whole OS pages
   size_t usable_bytes;  // the same, or in the hardened profile what was asked for
   uint32_t pins;
-  uint32_t policies;  // harden/policy.h
-  bool is_freed;      // freed by its user; only pins keep it
-  Arena* owner;       // the made arena that it is a block of, and that its bytes are charged to; else null
+  uint32_t policies;    // harden/policy.h
+  bool is_freed;        // freed by its user; only pins keep it
+  size_t room_bytes;    // hardened profile: of the fenced range (fenced_memory.h); else 0
+  size_t filled_bytes;  // the same
+  Arena* owner;         // the made arena that it is a block of, and that its bytes are charged to; else null
 };
 
 class MappingTable {
@@ -52,6 +54,12 @@ class MappingTable {
   bool pin(const void* ptr);
   void unpin(const void* ptr);
 
+  /// Gives back what the hardened profile keeps of blocks that were freed; false when there is nothing.
+  bool give_back_kept();
+
+  /// Notes every kept block that was written to since its free.
+  void check_kept();
+
   Lock& lock() { return lock_; }
   /// Entries in address order, for inspect/ (under the lock).
   const AddressTable<Mapping>& entries() const { return entries_; }
@@ -62,11 +70,15 @@ class MappingTable {
   static constexpr size_t kRememberedReleases = 1024;
 
   void drop(Mapping* entry);
-  void forget(Mapping* entry);
+  bool insert_new(Mapping* mapping, size_t bytes);
+  bool free_entry(Mapping* entry, Mapping* gone);
+  bool free_last_owned(const Arena* owner, size_t* end, Mapping* gone);
   void give_back(const Mapping& gone);
-  char* map(size_t bytes, size_t alignment, uint32_t policies);
-  char* move(const Mapping& mapping, size_t bytes);
-  void free_entry(Mapping* entry);
+  void keep(FencedRange range, bool may_be_watched);
+  bool let_kept_go(bool is_all);
+  bool take_kept(size_t bytes, size_t alignment, FencedRange* range);
+  bool map_fenced(size_t bytes, size_t alignment, FencedRange* range);
+  bool move(Mapping* mapping, size_t bytes);
   void remember(const void* start);
   bool was_released(const void* ptr) const;
 

@@ -4,6 +4,7 @@
 #include "../os/background.h"
 #include "../os/memory.h"
 #include "arena.h"
+#include "mapping_table.h"
 #include "purge.h"
 #include "run_list.h"
 #include "sweep.h"
@@ -199,6 +200,7 @@ void purger_set_budget(uint64_t bytes) {
 
 size_t purge(bool force, size_t keep_pages) {
   size_t given = purge_own(force);
+  if (force) mapping_table.give_back_kept();
   Sweep sweep;
   sweep.go_on(force ? SweepWhich::kAll : SweepWhich::kQuiet, UINT64_MAX);
   given += sweep.given_bytes();

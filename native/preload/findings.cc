@@ -2,6 +2,7 @@
 // findings for it. Thread rule: any thread; holds no lock.
 #include "../base/relaxed.h"
 #include "../core/hardened.h"
+#include "../core/mapping_table.h"
 #include "../core/place.h"
 #include "../core/thread_arena.h"
 #include "../harden/finding.h"
@@ -18,7 +19,9 @@ void tell(const Finding& finding) {
 
 // What was written to after its free, and not asked for again.
 [[gnu::destructor]] void end() {
-  if (load_shared(process_policies) != 0) quarantine_check(arena_now());
+  if (load_shared(process_policies) == 0) return;
+  quarantine_check(arena_now());
+  mapping_table.check_kept();
 }
 
 }  // namespace
