@@ -237,7 +237,8 @@ Misuse reallocate_slow(void* ptr, size_t bytes, void** result) {
   if (void* ptr = mapping_table.take(bytes, alignment, owner, policies)) return ptr;
   if (owner == nullptr) owner = run_list.hardened_owner();
   size_t align_pages = alignment <= kPageBytes ? 1 : alignment / kPageBytes;
-  if (divide_up(bytes, kPageBytes) + align_pages - 1 > kMaxRunPages) return nullptr;
+  size_t pages = divide_up(bytes, kPageBytes) + align_pages - 1;
+  if (pages > kMaxRunPages && (pages >= kMostRunPages || !is_limit_below_reserved())) return nullptr;
   for (;;) {
     void* ptr = take_run(owner, bytes, align_pages, is_zero);
     if (ptr != nullptr || quarantine_bytes(arena_now()) == 0) return ptr;
@@ -284,19 +285,22 @@ namespace {
   return load_shared(process_policies) != 0 ? hardened_allocate(bytes) : allocate_small(bytes);
 }
 
-}  // namespace
-
-void* allocate_beyond(size_t bytes) {
-  if (bytes <= kMaxBlockBytes) {
-    if (load_shared(direct_end) == 0) [[unlikely]]
-      return allocate_without_fast_path(bytes);
-    return allocate_small(bytes);
-  }
+// What no bucket of the fast profile serves.
+void* allocate_otherwise(size_t bytes) {
+  if (bytes <= kMaxBlockBytes)
+    return bytes < load_shared(hardened_end) ? hardened_allocate_direct(bytes) : allocate_without_fast_path(bytes);
   bool is_zero = false;
   return allocate_large(nullptr, bytes, kMaxAlignBytes, &is_zero);
 }
 
+}  // namespace
+
+void* allocate_beyond(size_t bytes) {
+  return bytes < load_shared(bucket_end) ? allocate_small(bytes) : allocate_otherwise(bytes);
+}
+
 Misuse deallocate_slow(void* ptr) {
+  if (load_shared(hardened_end) != 0) return hardened_deallocate(ptr, kAnyBytes);
   Place place;
   if (find_start(ptr, &place)) return free_in_bucket_page(*arena_place_near(), place, ptr);
   return deallocate_otherwise(ptr);
@@ -315,7 +319,7 @@ Misuse deallocate(void* ptr) { return deallocate_fast(offset_of(ptr)) ? Misuse::
 void* allocate_zeroed(size_t count, size_t bytes) {
   size_t total = 0;
   if (__builtin_mul_overflow(count, bytes, &total)) return nullptr;
-  bool is_zero = false;
+  bool is_zero = (load_shared(process_policies) & kZero) != 0;
   void* ptr = total <= kMaxBlockBytes ? allocate_fast(total) : allocate_large(nullptr, total, kMaxAlignBytes, &is_zero);
   if (ptr != nullptr && !is_zero) memset(ptr, 0, total);
   return ptr;

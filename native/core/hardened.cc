@@ -6,84 +6,85 @@
 #include "../harden/fill.h"
 #include "../harden/finding.h"
 #include "../os/memory.h"
-#include "allocator.h"
+#include "allocator_inline.h"
+#include "arena_list.h"
 #include "header_check.h"
 #include "made_arena.h"
 #include "region.h"
 #include "run_list.h"
+#include "slack_entries.h"
 #include "thread_arena.h"
 #include "unreadable_blocks.h"
 
 namespace pagerun {
 
+// A ring of so many entries as fit, by ever growing numbers: the first is the oldest, the last the next to be written.
 struct Quarantine {
-  struct Entry {
-    PageHeader* page;
-    uint32_t index;
-    uint32_t bytes;
-  };
+  using Entry = uint64_t;  // address of the page's header, and above it the block's number
 
   uint64_t bytes;
-  uint32_t first, count;
+  uint32_t first, last;
   Entry entries[kQuarantineBlocks];
 };
 
 namespace {
 
-constexpr uint32_t kNoBlock = UINT32_MAX;
+constexpr uint32_t kNumberShift = 48;
+static_assert(is_power_of_two(kQuarantineBlocks) && kMaxBlocks <= 1u << (64 - kNumberShift));
 
-// xorshift64* (S. Vigna, "An experimental exploration of Marsaglia's xorshift generators", 2014).
-uint64_t next_random(Arena* arena) {
-  uint64_t x = arena->random;
-  x ^= x >> 12;
-  x ^= x << 25;
-  x ^= x >> 27;
-  arena->random = x;
-  return x * 0x2545f4914f6cdd1dull;
+Quarantine::Entry entry_of(const Place& place) {
+  return reinterpret_cast<uintptr_t>(place.page) | uint64_t{place.index} << kNumberShift;
 }
 
-// Takes a free block: from a word chosen at random on, the first word that has one, and in it from a bit chosen at
-// random on, the first. kNoBlock when the page is full.
-inline uint32_t choose_random(Arena* arena, PageHeader* page) {
-  if (is_full(*page)) return kNoBlock;
-  uint64_t random = next_random(arena);
-  uint32_t words = words_of(page->capacity);
-  auto w = static_cast<uint32_t>((random >> 32) * words >> 32);
-  while (page->free_bits[w] == 0) w = w + 1 == words ? 0 : w + 1;
-  uint64_t word = page->free_bits[w];
-  uint32_t turn = static_cast<uint32_t>(random) % kWordBits;
-  uint64_t turned = word >> turn | word << (kWordBits - turn) % kWordBits;
-  uint32_t bit = (lowest_bit(turned) + turn) % kWordBits;
-  store_owned(page->free_bits[w], word & ~mask_of(bit));
-  store_owned(page->countdown, page->countdown + 1);
-  return w * kWordBits + bit;
+Place place_of_entry(Quarantine::Entry entry) {
+  return {reinterpret_cast<PageHeader*>(entry & low_bits(kNumberShift)), static_cast<uint32_t>(entry >> kNumberShift)};
+}
+
+// A linear congruential generator by its upper bits (D. Knuth, TAOCP vol. 2, 3.3.4, the multiplier of MMIX).
+inline uint32_t next_turn(Arena* arena) {
+  uint64_t next = arena->random * 6364136223846793005ull + 1442695040888963407ull;
+  arena->random = next;
+  return static_cast<uint32_t>(next >> 58);
+}
+
+// A set bit of the word: under the policy the first from one chosen at random on.
+inline uint32_t choose_bit(Arena* arena, uint64_t word) {
+  if (!(arena->policies & kRandom)) return lowest_bit(word);
+  uint32_t turn = next_turn(arena);
+  return (lowest_bit(word >> turn | word << (kWordBits - turn) % kWordBits) + turn) % kWordBits;
+}
+
+// Takes a block of the current page's hot word, which is `word`, not 0.
+inline uint32_t take_index(Arena* arena, Bucket* bucket, size_t offset, uint64_t word) {
+  uint32_t bit = choose_bit(arena, word);
+  store_owned(word_at(bucket->bits, offset), word & ~mask_of(bit));
+  store_owned(bucket->page->countdown, bucket->page->countdown + 1);
+  return static_cast<uint32_t>(offset * kBitsPerByte) + bit;
 }
 
 uint32_t index_of(const PageHeader& page, const void* block) {
   return static_cast<uint32_t>(static_cast<const char*>(block) - page.start) / page.block_bytes;
 }
 
-inline uint32_t choose(Arena* arena, Bucket* bucket) {
-  PageHeader* page = bucket->page;
-  if (page->policies & kRandom) [[likely]]
-    return choose_random(arena, page);
-  void* block = bucket_take_here(bucket);
-  return block == nullptr ? kNoBlock : index_of(*page, block);
+// True when nobody wrote to a block while it was free.
+inline bool is_untouched(uint32_t policies, const char* block, uint32_t block_bytes, uint8_t entry) {
+  return !(policies & kZero) || entry == kFreshEntry || is_all_zero(block, block_bytes);
 }
 
-// A block that was just taken becomes the caller's. False when it was written to while it was free: it stays out of use
-// then, for ever.
-inline bool hand_out(PageHeader* page, uint32_t index, size_t bytes) {
-  char* block = block_address(*page, index);
-  uint32_t block_bytes = page->block_bytes;
-  if ((page->policies & kZero) && !is_all_zero(block, block_bytes)) [[unlikely]] {
-    finding_note({block, block_bytes});
-    return false;
-  }
+// A block that was just taken becomes the caller's.
+inline void hand_out(uint32_t policies, char* block, uint32_t block_bytes, uint8_t* entries, uint32_t index,
+                     size_t bytes) {
   size_t slack = block_bytes - bytes;
-  if (page->policies & kCanary) canary_write(block, block + block_bytes, slack);
-  store_relaxed(slack_of(*page)[index], static_cast<uint16_t>(slack));
-  return true;
+  if (policies & kCanary) canary_write_first(block, block + block_bytes, slack);
+  set_slack(entries, index, slack);
+}
+
+// The entries of the bucket's current page.
+inline uint8_t* current_entries(const Bucket& bucket) {
+  size_t offset = offset_of(bucket.start);
+  if (offset >= load_shared(primary_committed_bytes)) [[unlikely]]
+    return entries_of(*bucket.page);
+  return reinterpret_cast<uint8_t*>(load_shared(primary_slack_table)) + offset / kPageBytes * kSlackStride;
 }
 
 // The head of the bucket page that a block is in.
@@ -102,8 +103,41 @@ PageHeader* head_at(const void* block) {
       continue;
     }
     PageHeader* page = head_at(ptr);
-    if (hand_out(page, index_of(*page, ptr), bytes)) return ptr;
+    uint32_t policies = page->policies, block_bytes = page->block_bytes, index = index_of(*page, ptr);
+    auto* block = static_cast<char*>(ptr);
+    uint8_t* entries = entries_of(*page);
+    if (is_untouched(policies, block, block_bytes, load_relaxed(entries[index]))) {
+      hand_out(policies, block, block_bytes, entries, index, bytes);
+      return block;
+    }
+    finding_note({block, block_bytes});
   }
+}
+
+// A block that was written to while it was free stays out of use for ever; the caller gets another one.
+[[gnu::noinline, gnu::cold]] void* take_instead(Arena* arena, Bucket* bucket, size_t bytes, const char* block) {
+  finding_note({block, bucket->block_bytes});
+  return take_slow(arena, bucket, bytes);
+}
+
+// The hot word has no free bit: another one of the page, or another page.
+[[gnu::noinline]] void* take_found(Arena* arena, Bucket* bucket, size_t bytes) {
+  return bucket_find_word(bucket) ? hardened_take(arena, bucket, bytes) : take_slow(arena, bucket, bytes);
+}
+
+[[gnu::always_inline]] inline void* take(Arena* arena, Bucket* bucket, size_t bytes) {
+  size_t offset = bucket->page->hot_offset;
+  uint64_t word = word_at(bucket->bits, offset);
+  if (word == 0) [[unlikely]]
+    return take_found(arena, bucket, bytes);
+  uint8_t* entries = current_entries(*bucket);
+  uint32_t index = take_index(arena, bucket, offset, word), block_bytes = bucket->block_bytes;
+  char* block = bucket->start + static_cast<size_t>(index) * block_bytes;
+  uint32_t policies = arena->policies;
+  if (!is_untouched(policies, block, block_bytes, load_relaxed(entries[index]))) [[unlikely]]
+    return take_instead(arena, bucket, bytes, block);
+  hand_out(policies, block, block_bytes, entries, index, bytes);
+  return block;
 }
 
 Bucket* bucket_of(Arena* arena, size_t bytes) {
@@ -111,35 +145,49 @@ Bucket* bucket_of(Arena* arena, size_t bytes) {
   return bucket_at(arena, stepped_class_of(round_up(bytes, kMaxAlignBytes)));
 }
 
-// What is wrong with a free of a live block, by its entry.
-inline Misuse check_free(const PageHeader& page, const char* block, uint16_t slack, size_t bytes) {
-  if (bytes != kAnyBytes && (page.policies & kSized ? bytes != page.block_bytes - slack : bytes > page.block_bytes))
+// What is wrong with a free of a live block with that slack.
+inline Misuse check_free(uint32_t policies, const char* block, uint32_t block_bytes, size_t slack, size_t bytes) {
+  if (bytes != kAnyBytes && (policies & kSized ? bytes != block_bytes - slack : bytes > block_bytes))
     return Misuse::kWrongSize;
-  bool is_whole = !(page.policies & kCanary) || canary_holds(block, block + page.block_bytes, slack);
+  bool is_whole = !(policies & kCanary) || canary_holds(block, block + block_bytes, slack);
   return is_whole ? Misuse::kNone : Misuse::kOverflow;
 }
 
 // Marks a live block free; the bytes are zero then. `is_owner`: no other thread but one in error changes the entry now.
-inline Misuse mark_free(const Place& place, size_t bytes, bool is_owner) {
-  PageHeader& page = *place.page;
-  uint16_t& entry = slack_of(page)[place.index];
-  uint16_t slack = load_relaxed(entry);
-  if (slack == kFreeEntry) return Misuse::kDoubleFree;
-  char* block = block_address(page, place.index);
-  Misuse misuse = check_free(page, block, slack, bytes);
-  if (misuse != Misuse::kNone) return misuse;
+[[gnu::always_inline]] inline Misuse mark_free(uint32_t policies, char* block, uint32_t block_bytes, uint8_t* entries,
+                                               uint32_t index, size_t bytes, bool is_owner) {
+  uint8_t entry = load_relaxed(entries[index]);
+  size_t slack = slack_at(entries, index, entry);
+  if (slack == kAnySlack) [[unlikely]]
+    return Misuse::kDoubleFree;
+  Misuse misuse = check_free(policies, block, block_bytes, slack, bytes);
+  if (misuse != Misuse::kNone) [[unlikely]]
+    return misuse;
   if (is_owner) {
-    store_relaxed(entry, kFreeEntry);
-  } else if (!__atomic_compare_exchange_n(&entry, &slack, kFreeEntry, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
+    store_relaxed(entries[index], kFreeEntry);
+  } else if (!__atomic_compare_exchange_n(&entries[index], &entry, kFreeEntry, false, __ATOMIC_RELAXED,
+                                          __ATOMIC_RELAXED)) {
     return Misuse::kDoubleFree;
   }
-  if (page.policies & kZero) fill_zero(block, page.block_bytes);
+  if (policies & kZero) fill_zero(block, block_bytes);
   return Misuse::kNone;
 }
 
-Misuse free_for_good(Arena* arena, const Place& place) {
+Misuse mark_free_at(const Place& place, size_t bytes, bool is_owner) {
+  const PageHeader& page = *place.page;
+  char* block = block_address(page, place.index);
+  return mark_free(page.policies, block, page.block_bytes, entries_of(page), place.index, bytes, is_owner);
+}
+
+[[gnu::noinline]] Misuse free_elsewhere(Arena* arena, const Place& place) {
   if (owner_of(*place.page) != arena) return free_unheld(arena_now(), place, block_address(*place.page, place.index));
-  if (is_made(arena)) return made_arena_free(made_arena_of(arena), place.page, place.index);
+  return made_arena_free(made_arena_of(arena), place.page, place.index);
+}
+
+// `is_own`: the arena is known to be the thread's, and no made one.
+inline Misuse free_for_good(Arena* arena, const Place& place, bool is_own) {
+  if (owner_of(*place.page) != arena || (!is_own && is_made(arena))) [[unlikely]]
+    return free_elsewhere(arena, place);
   size_t offset = offset_of_word(place.index);
   uint64_t& word = word_at(place.page->free_bits, offset);
   store_owned(word, word | mask_of(place.index));
@@ -148,94 +196,50 @@ Misuse free_for_good(Arena* arena, const Place& place) {
 }
 
 // The block that has been longest in it leaves.
-inline void release_oldest(Arena* arena, Quarantine* quarantine) {
-  Quarantine::Entry entry = quarantine->entries[quarantine->first];
-  quarantine->first = (quarantine->first + 1) % kQuarantineBlocks;
-  quarantine->count--;
-  quarantine->bytes -= entry.bytes;
-  free_for_good(arena, {entry.page, entry.index});
+inline void release_oldest(Arena* arena, Quarantine* quarantine, bool is_own) {
+  Place place = place_of_entry(quarantine->entries[quarantine->first++ % kQuarantineBlocks]);
+  quarantine->bytes -= place.page->block_bytes;
+  free_for_good(arena, place, is_own);
+}
+
+[[gnu::noinline]] void quarantine_trim(Arena* arena) {
+  while (arena->quarantine->bytes > kQuarantineBytes) release_oldest(arena, arena->quarantine, false);
 }
 
 // Null where there is none to be had: what is freed is free at once then.
 [[gnu::noinline]] Quarantine* quarantine_open(Arena* arena) {
   if (arena == &empty_arena || arena == &ended_arena) return nullptr;
-  arena->quarantine = static_cast<Quarantine*>(os::map(round_up(sizeof(Quarantine), kOsPageBytes)));
+  LockGuard guard(arenas_lock);
+  arena->quarantine = static_cast<Quarantine*>(records_map(sizeof(Quarantine)));
   return arena->quarantine;
 }
 
-inline Misuse retire(Arena* arena, const Place& place) {
-  if (!(place.page->policies & kQuarantine)) return free_for_good(arena, place);
+inline uint32_t count_of(const Quarantine& quarantine) { return quarantine.last - quarantine.first; }
+
+[[gnu::always_inline]] inline Misuse retire(Arena* arena, const Place& place, uint32_t policies, bool is_own) {
   Quarantine* quarantine = arena->quarantine;
+  if (!(policies & kQuarantine)) return free_for_good(arena, place, is_own);
   if (quarantine == nullptr) [[unlikely]] {
     quarantine = quarantine_open(arena);
-    if (quarantine == nullptr) return free_for_good(arena, place);
+    if (quarantine == nullptr) return free_for_good(arena, place, is_own);
   }
-  uint32_t bytes = place.page->block_bytes;
-  if (quarantine->count == kQuarantineBlocks) release_oldest(arena, quarantine);
-  while (quarantine->count > 0 && quarantine->bytes + bytes > kQuarantineBytes) release_oldest(arena, quarantine);
-  uint32_t last = (quarantine->first + quarantine->count++) % kQuarantineBlocks;
-  quarantine->entries[last] = {place.page, place.index, bytes};
-  quarantine->bytes += bytes;
+  uint64_t bytes = quarantine->bytes + place.page->block_bytes;
+  quarantine->bytes = bytes;
+  Quarantine::Entry entry = entry_of(place);
+  if (count_of(*quarantine) == kQuarantineBlocks) [[likely]]
+    release_oldest(arena, quarantine, is_own);
+  quarantine->entries[quarantine->last++ % kQuarantineBlocks] = entry;
+  if (bytes > kQuarantineBytes) [[unlikely]]
+    quarantine_trim(arena);
   return Misuse::kNone;
 }
 
-}  // namespace
-
-void* hardened_allocate(size_t bytes) {
-  uint32_t policies = process_policies;
-  size_t wanted = bytes + least_slack(policies);
-  if (bytes >= kMaxBlockBytes || bytes == 0) [[unlikely]]
-    return hardened_allocate_aligned(kMaxAlignBytes, bytes);
-  Arena* arena = arena_now();
-  Bucket* bucket = bucket_of(arena, wanted);
-  return hardened_take(arena, bucket, bytes);
-}
-
-void* hardened_allocate_aligned(size_t alignment, size_t bytes) {
-  if (bytes == 0 && (process_policies & kSizeZero)) {
-    if (void* ptr = unreadable_blocks.take(alignment)) return ptr;
-  }
-  size_t wanted = bytes + least_slack(process_policies);
-  if (bytes < kMaxBlockBytes && alignment <= kMaxBlockBytes) {
-    size_t rounded = round_up(wanted == 0 ? 1 : wanted, alignment);
-    if (rounded <= kMaxBlockBytes) {
-      Arena* arena = arena_now();
-      return hardened_take(arena, bucket_at(arena, class_of(rounded, alignment)), bytes);
-    }
-  }
-  bool is_zero = false;
-  return allocate_large(nullptr, bytes == 0 ? 1 : bytes, alignment, &is_zero);
-}
-
-void* hardened_take(Arena* arena, Bucket* bucket, size_t bytes) {
-  PageHeader* page = bucket->page;
-  uint32_t index = choose(arena, bucket);
-  if (index == kNoBlock || !hand_out(page, index, bytes)) [[unlikely]]
-    return take_slow(arena, bucket, bytes);
-  return block_address(*page, index);
-}
-
-Misuse hardened_free(Arena* mine, Place place, void* ptr, size_t bytes) {
-  Arena* owner = checked_owner_of(place.page);
-  if (owner == nullptr) return Misuse::kDoubleFree;
-  if (owner != mine && owner->state.load(std::memory_order_relaxed) == ArenaState::kMade) {
-    if (bytes != kAnyBytes && bytes != asked_bytes(*place.page, place.index)) return Misuse::kWrongSize;
-    return free_unheld(mine, place, ptr);
-  }
-  Misuse misuse = mark_free(place, bytes, owner == mine);
-  return misuse == Misuse::kNone ? retire(mine, place) : misuse;
-}
-
-Misuse hardened_free_made(Arena* arena, const Place& place, bool is_mine) {
-  Misuse misuse = mark_free(place, kAnyBytes, is_mine);
-  if (misuse != Misuse::kNone) return misuse;
-  return is_mine ? retire(arena, place) : page_free_remote(place.page, place.index);
-}
-
-Misuse hardened_deallocate(void* ptr, size_t bytes) {
+// A free that the fast path does not serve.
+[[gnu::noinline]] Misuse deallocate_far(void* ptr, size_t bytes) {
   if (ptr == nullptr) return Misuse::kNone;
   Place place;
-  if (find_start(ptr, &place) && is_hardened(*place.page) && load_relaxed(place.page->held_blocks) == 0) [[likely]]
+  if (find_start(ptr, &place) && is_hardened(*place.page) && load_relaxed(place.page->held_blocks) == 0 &&
+      are_policies_whole(*place.page))
     return hardened_free(arena_now(), place, ptr, bytes);
   Block block;
   Misuse misuse = place_of(ptr, &place, &block);
@@ -247,18 +251,90 @@ Misuse hardened_deallocate(void* ptr, size_t bytes) {
   return deallocate_found(place, ptr);
 }
 
+}  // namespace
+
+void* hardened_allocate_direct(size_t bytes) {
+  if (bytes == 0) [[unlikely]]
+    return hardened_allocate_aligned(kMaxAlignBytes, bytes);
+  Arena* arena = *arena_place_near();
+  return take(arena, bucket_direct(arena, bytes + least_slack(load_shared(process_policies))), bytes);
+}
+
+void* hardened_allocate(size_t bytes) {
+  if (bytes >= kMaxBlockBytes || bytes == 0) [[unlikely]]
+    return hardened_allocate_aligned(kMaxAlignBytes, bytes);
+  Arena* arena = arena_now();
+  return hardened_take(arena, bucket_of(arena, bytes + least_slack(load_shared(process_policies))), bytes);
+}
+
+void* hardened_allocate_aligned(size_t alignment, size_t bytes) {
+  if (bytes == 0 && (process_policies & kSizeZero)) {
+    if (void* ptr = unreadable_blocks.take(alignment)) return ptr;
+  }
+  if (bytes < kMaxBlockBytes && alignment <= kMaxBlockBytes) {
+    size_t rounded = round_up(hardened_room(bytes, process_policies), alignment);
+    if (rounded <= kMaxBlockBytes) {
+      Arena* arena = arena_now();
+      return hardened_take(arena, bucket_at(arena, class_of(rounded, alignment)), bytes);
+    }
+  }
+  bool is_zero = false;
+  return allocate_large(nullptr, bytes == 0 ? 1 : bytes, alignment, &is_zero);
+}
+
+void* hardened_take(Arena* arena, Bucket* bucket, size_t bytes) { return take(arena, bucket, bytes); }
+
+Misuse hardened_free(Arena* mine, Place place, void* ptr, size_t bytes) {
+  Arena* owner = checked_owner_of(place.page);
+  if (owner == nullptr) return Misuse::kDoubleFree;
+  if (owner != mine && owner->state.load(std::memory_order_relaxed) == ArenaState::kMade) {
+    if (bytes != kAnyBytes && bytes != asked_bytes(*place.page, place.index)) return Misuse::kWrongSize;
+    return free_unheld(mine, place, ptr);
+  }
+  Misuse misuse = mark_free_at(place, bytes, owner == mine);
+  return misuse == Misuse::kNone ? retire(mine, place, place.page->policies, false) : misuse;
+}
+
+Misuse hardened_free_made(Arena* arena, const Place& place, bool is_mine) {
+  Misuse misuse = mark_free_at(place, kAnyBytes, is_mine);
+  if (misuse != Misuse::kNone) return misuse;
+  return is_mine ? retire(arena, place, arena->policies, false) : page_free_remote(place.page, place.index);
+}
+
+Misuse hardened_deallocate(void* ptr, size_t bytes) {
+  size_t offset = offset_of(ptr);
+  if (load_shared(hardened_end) == 0 || offset >= load_shared(primary_committed_bytes)) [[unlikely]]
+    return deallocate_far(ptr, bytes);
+  Arena* mine = *arena_place_near();
+  size_t number = offset / kPageBytes;
+  PageHeader* page = load_shared(primary_headers) + number;
+  const ClassFacts& facts = *opaque(&kClassFacts.of_class[page->size_class]);
+  uint64_t product = offset % kPageBytes * facts.reciprocal;
+  // A page of this arena's is a bucket page; one of another thread's may be anything by now.
+  bool is_start = static_cast<uint32_t>(product) < facts.start_limit;
+  if (owner_of(*page) != mine || !is_start || load_relaxed(page->held_blocks) != 0) [[unlikely]]
+    return deallocate_far(ptr, bytes);
+  Place place = {page, static_cast<uint32_t>(product >> 32)};
+  auto* entries = reinterpret_cast<uint8_t*>(load_shared(primary_slack_table)) + number * kSlackStride;
+  uint32_t policies = mine->policies;
+  auto* block = static_cast<char*>(ptr);
+  Misuse misuse = mark_free(policies, block, facts.block_bytes, entries, place.index, bytes, true);
+  return misuse == Misuse::kNone ? retire(mine, place, policies, true) : misuse;
+}
+
 Misuse hardened_resize(const Place& place, size_t bytes, void** result) {
   PageHeader& page = *place.page;
-  uint16_t slack = load_relaxed(slack_of(page)[place.index]);
-  if (slack == kFreeEntry) return Misuse::kDoubleFree;
+  uint8_t* entries = entries_of(page);
+  size_t slack = slack_at(entries, place.index, load_relaxed(entries[place.index]));
+  if (slack == kAnySlack) return Misuse::kDoubleFree;
   char* block = block_address(page, place.index);
-  Misuse misuse = check_free(page, block, slack, kAnyBytes);
   size_t room = page.block_bytes, had = room - slack;
+  Misuse misuse = check_free(page.policies, block, page.block_bytes, slack, kAnyBytes);
   if (misuse != Misuse::kNone || !stays_in_block(room, bytes) || room - bytes < least_slack(page.policies))
     return misuse;
   if (bytes > had) memset(block + had, 0, bytes - had);  // the canary was there
   if (page.policies & kCanary) canary_write(block, block + room, room - bytes);
-  store_relaxed(slack_of(page)[place.index], static_cast<uint16_t>(room - bytes));
+  set_slack(entries, place.index, room - bytes);
   *result = block;
   return Misuse::kNone;
 }
@@ -267,42 +343,44 @@ bool page_harden(Arena* arena, PageHeader* page) {
   if (!run_list.keep_slack(page)) return false;
   Region& region = region_of_header(page);
   auto number = static_cast<uint32_t>(&region - region_table.regions);
-  memset(region.slack_of(page), 0xff, class_capacity(page->size_class) * sizeof(uint16_t));
+  memset(region.slack_of(page), page->run_dirty ? kFreeEntry : kFreshEntry, class_capacity(page->size_class));
   store_relaxed(page->policies, arena->policies | number << kRegionShift);
   if (arena->random == 0) arena->random = os::random_bits() | 1;
   // A program that only allocates meets what it freed again, too.
   Quarantine* quarantine = arena->quarantine;
-  for (uint64_t i = quarantine == nullptr ? 0 : divide_up(quarantine->count, 2); i > 0; i--)
-    release_oldest(arena, quarantine);
+  for (uint64_t i = quarantine == nullptr ? 0 : divide_up(count_of(*quarantine), 2); i > 0; i--)
+    release_oldest(arena, quarantine, false);
   return true;
 }
 
 void* bucket_take_chosen(Arena* arena, Bucket* bucket) {
   PageHeader* page = bucket->page;
-  if (!(page->policies & kRandom)) return bucket_take_here(bucket);
-  uint32_t index = choose_random(arena, page);
-  return index == kNoBlock ? nullptr : block_address(*page, index);
+  if ((arena->policies & kRandom) && used_of(*page) == 0) page->next_word = next_turn(arena) % words_of(page->capacity);
+  if (!bucket_find_word(bucket)) return nullptr;
+  size_t offset = page->hot_offset;
+  return block_address(*page, take_index(arena, bucket, offset, word_at(bucket->bits, offset)));
 }
 
 void quarantine_flush(Arena* arena) {
   Quarantine* quarantine = arena->quarantine;
-  while (quarantine != nullptr && quarantine->count > 0) release_oldest(arena, quarantine);
+  while (quarantine != nullptr && count_of(*quarantine) > 0) release_oldest(arena, quarantine, false);
 }
 
 void quarantine_forget(Arena* arena) {
   Quarantine* quarantine = arena->quarantine;
   if (quarantine == nullptr) return;
-  quarantine->count = 0;
+  quarantine->first = quarantine->last;
   quarantine->bytes = 0;
 }
 
 void quarantine_check(const Arena* arena) {
   const Quarantine* quarantine = arena->quarantine;
   if (quarantine == nullptr) return;
-  for (uint32_t i = 0; i < quarantine->count; i++) {
-    const Quarantine::Entry& entry = quarantine->entries[(quarantine->first + i) % kQuarantineBlocks];
-    const char* block = block_address(*entry.page, entry.index);
-    if ((entry.page->policies & kZero) && !is_all_zero(block, entry.bytes)) finding_note({block, entry.bytes});
+  for (uint32_t i = quarantine->first; i != quarantine->last; i++) {
+    Place place = place_of_entry(quarantine->entries[i % kQuarantineBlocks]);
+    const char* block = block_address(*place.page, place.index);
+    uint32_t block_bytes = place.page->block_bytes;
+    if ((place.page->policies & kZero) && !is_all_zero(block, block_bytes)) finding_note({block, block_bytes});
   }
 }
 

@@ -2,7 +2,7 @@
 // once. Owns the slack entries and the quarantines; the pages, their bits and the protocol of remote frees are the
 // arena's, as in the fast profile.
 //
-//   slack entry   of each block: block_bytes less what was asked for, while it is live; else kFreeEntry
+//   slack entry   of each block: block_bytes less what was asked for, while it is live (slack_entries.h)
 //   quarantine    of an arena: the last blocks that its thread freed. Free for everyone who asks, by their entry, they
 //                 still count as used in their pages, so that no page vanishes under them
 //
@@ -17,21 +17,30 @@
 #include "../harden/policy.h"
 #include "arena.h"
 #include "place.h"
+#include "slack_entries.h"
 
 namespace pagerun {
 
-constexpr uint16_t kFreeEntry = UINT16_MAX;
-constexpr uint32_t kQuarantineBlocks = 128;     // of one arena, at most;
-constexpr size_t kQuarantineBytes = 256 << 10;  // and so many bytes, but for the block that came last
-constexpr size_t kAnyBytes = SIZE_MAX;          // of a free that does not say what was asked for
+constexpr uint32_t kQuarantineBlocks = 128;    // of one arena, at most;
+constexpr size_t kQuarantineBytes = 64 << 10;  // and so many bytes
+constexpr size_t kAnyBytes = SIZE_MAX;         // of a free that does not say what was asked for
 
-static_assert(kMaxBlockBytes < kFreeEntry);
+static_assert(kMaxBlockBytes <= kQuarantineBytes);
 
 /// Bytes that a block has beyond those asked for, at least: a write right behind them is always seen.
 constexpr size_t least_slack(uint32_t policies) {
   static_assert(kCanary == 1);
   return policies & kCanary;
 }
+
+/// Bytes that a block of `bytes` bytes needs, at least: of the class that it is asked from.
+constexpr size_t hardened_room(size_t bytes, uint32_t policies) {
+  size_t room = bytes + least_slack(policies);
+  return room < kLeastHardenedBytes ? kLeastHardenedBytes : room;
+}
+
+/// As allocate(), for fewer than hardened_end bytes: the fast path of the hardened profile.
+void* hardened_allocate_direct(size_t bytes);
 
 /// As allocate() and allocate_aligned(), under the process's policies.
 void* hardened_allocate(size_t bytes);
@@ -43,7 +52,7 @@ void* hardened_take(Arena* arena, Bucket* bucket, size_t bytes);
 /// Frees a block of a hardened page. `mine`: the calling thread's arena; `bytes`: what it was asked for, or kAnyBytes.
 Misuse hardened_free(Arena* mine, Place place, void* ptr, size_t bytes);
 
-/// The same for any pointer that free() may be given.
+/// The same for any pointer that free() may be given: the fast path, and what it leaves to the slow ones.
 Misuse hardened_deallocate(void* ptr, size_t bytes);
 
 /// As hardened_free(), of a page of a made arena, by its own thread or under its lock.
@@ -52,15 +61,11 @@ Misuse hardened_free_made(Arena* arena, const Place& place, bool is_mine);
 /// As reallocate(), for a live block of a hardened page; kNone and null when there is no room where it is.
 Misuse hardened_resize(const Place& place, size_t bytes, void** result);
 
-/// The entries of a hardened page.
-inline uint16_t* slack_of(const PageHeader& page) {
-  return region_table.regions[page.policies >> kRegionShift].slack_of(&page);
-}
-
 /// Bytes that a live block was asked for, or kAnyBytes when it is free.
 inline size_t asked_bytes(const PageHeader& page, uint32_t index) {
-  uint16_t slack = load_relaxed(slack_of(page)[index]);
-  return slack == kFreeEntry ? kAnyBytes : page.block_bytes - slack;
+  uint8_t* entries = entries_of(page);
+  size_t slack = slack_at(entries, index, load_relaxed(entries[index]));
+  return slack == kAnySlack ? kAnyBytes : page.block_bytes - slack;
 }
 
 /// Puts a page that takes up its kind under the arena's policies; false when there is no memory for the entries.

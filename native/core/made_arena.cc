@@ -101,7 +101,8 @@ void* take(MadeArena* arena, size_t bytes, size_t alignment, uint64_t credit_byt
   *is_zero = false;
   size_t slack = least_slack(arena->policies);
   if (bytes <= kMaxBlockBytes - slack && alignment <= kMaxBlockBytes) {
-    uint32_t size_class = class_of(bytes + slack, alignment);
+    size_t room = arena->policies == 0 ? bytes : hardened_room(bytes, arena->policies);
+    uint32_t size_class = class_of(room, alignment);
     bool is_granted = has_room(arena, class_bytes(size_class), credit_bytes);
     return is_granted ? take_small(arena, size_class, bytes, refusal) : nullptr;
   }

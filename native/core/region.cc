@@ -1,6 +1,7 @@
 #include "region.h"
 
 #include "../base/check.h"
+#include "../harden/policy.h"
 #include "../os/memory.h"
 #include "thread_arena.h"
 
@@ -12,6 +13,7 @@ size_t primary_committed_bytes = 0;
 PageHeader* primary_headers = nullptr;
 size_t primary_replaceable_bytes = 0;
 ptrdiff_t primary_bitmaps_distance = 0;
+char* primary_slack_table = nullptr;
 
 namespace {
 
@@ -95,6 +97,9 @@ bool Region::reserve(size_t want_bytes, size_t least_bytes) {
     if (base == nullptr) continue;
     reserved_bytes = bytes;
     if (reserve_tables()) {
+      // At once: a limit on address space may come before the first page. This may be the process's very first call.
+      policies_choose();
+      if (load_shared(process_policies) != 0) keep_slack();
       used_pages = 1;  // page 0 stays unused: no page has a neighbour outside the table
       return true;
     }
@@ -124,11 +129,13 @@ bool Region::keep_slack() {
   size_t bytes = slack_bytes(reserved_bytes) + 2 * kTableGuardBytes;
   auto* table = static_cast<char*>(os::reserve(bytes));
   if (table == nullptr) return false;
-  if (!os::commit(table + kTableGuardBytes, slack_bytes(committed_bytes.load(std::memory_order_relaxed)))) {
+  size_t committed = committed_bytes.load(std::memory_order_relaxed);
+  if (committed > 0 && !os::commit(table + kTableGuardBytes, slack_bytes(committed))) {
     os::release(table, bytes);
     return false;
   }
   slack_table = table + kTableGuardBytes;
+  if (this == &region_table.regions[0]) store_relaxed(primary_slack_table, slack_table);
   table_bytes += bytes;
   return true;
 }

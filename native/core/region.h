@@ -26,7 +26,8 @@ constexpr size_t kWindowBytes = 4ull << 30;  // alignment of regions: the low 32
                                              // window
 constexpr size_t kBitmapStride = (kBitmapWords + 8) * sizeof(uint64_t);  // an odd number of cache lines: first words
                                                                          // must not share cache sets
-constexpr size_t kSlackStride = kMaxBlocks * sizeof(uint16_t) + kCacheLineBytes;
+constexpr size_t kSlackStride = kMaxBlocks / 2 + kCacheLineBytes;        // slack_entries.h
+constexpr size_t kLongSlacksAt = 256;
 constexpr size_t kLargestRegionBytes = 256ull << 30;
 constexpr size_t kSmallestRegionBytes = kStretchBytes;
 constexpr uint32_t kMaxRegions = 64;
@@ -61,8 +62,8 @@ struct Region {
     return reinterpret_cast<std::atomic<uint64_t>*>(remote_bitmaps +
                                                     static_cast<size_t>(page - headers) * kBitmapStride);
   }
-  uint16_t* slack_of(const PageHeader* page) const {
-    return reinterpret_cast<uint16_t*>(slack_table + static_cast<size_t>(page - headers) * kSlackStride);
+  uint8_t* slack_of(const PageHeader* page) const {
+    return reinterpret_cast<uint8_t*>(slack_table + static_cast<size_t>(page - headers) * kSlackStride);
   }
   /// False when the page was never in use: a pointer into it cannot have come from here.
   bool was_used(const PageHeader* page) const {
@@ -114,6 +115,9 @@ void primary_serve_replaceable();
 
 /// Distance from the primary region's free bitmaps to its remote bitmaps; written with its headers.
 extern ptrdiff_t primary_bitmaps_distance [[gnu::visibility("hidden")]];
+
+/// The primary region's slack table; null while it has none.
+extern char* primary_slack_table [[gnu::visibility("hidden")]];
 
 /// The region whose committed part holds `ptr`, or null.
 Region* region_of(const void* ptr);

@@ -197,7 +197,7 @@ PageHeader* RunList::extend(uint32_t pages) {
   return added == nullptr ? nullptr : added->extend(pages);
 }
 
-// A guard that the system refuses is dropped: the page is used for nothing all the same.
+// A guard that the system refuses is dropped: its page is used for nothing all the same.
 PageHeader* RunList::take_fenced(uint32_t pages) {
   size_t left = 0;
   for (uint32_t i = 0; i < region_table.count.load(std::memory_order_relaxed) && left <= pages; i++)
@@ -210,6 +210,7 @@ PageHeader* RunList::take_fenced(uint32_t pages) {
   PageHeader* guard = first + group;
   mark_run(guard, 1, false);
   os::protect(guard->start, kPageBytes, os::Protection::kNone);
+  guard_pages_.push(guard);
   guards_++;
   if (group > pages) insert(first + pages, group - pages, false);
   return first;
@@ -248,9 +249,31 @@ PageHeader* RunList::take_dirty(uint32_t pages) {
   return run == nullptr ? nullptr : split(run, pages);
 }
 
+PageHeader* RunList::take_anywhere_locked(uint32_t pages, uint32_t align_pages) {
+  return align_pages == 1 ? take_locked(pages) : take_aligned_locked(pages, align_pages);
+}
+
 PageHeader* RunList::take(uint32_t pages, uint32_t align_pages) {
   LockGuard guard(lock_);
-  return align_pages == 1 ? take_locked(pages) : take_aligned_locked(pages, align_pages);
+  PageHeader* run = take_anywhere_locked(pages, align_pages);
+  return run == nullptr && drop_guards_locked() ? take_anywhere_locked(pages, align_pages) : run;
+}
+
+// Where memory is exhausted, guards between free pages keep long runs from being had.
+bool RunList::drop_guards_locked() {
+  bool is_any = false;
+  PageHeader* next = nullptr;
+  for (PageHeader* guard = guard_pages_.first(); guard != nullptr; guard = next) {
+    next = guard->next;
+    bool is_between =
+        kind_of(guard - 1) == PageKind::kFree && is_in_header_table(guard + 1) && kind_of(guard + 1) == PageKind::kFree;
+    if (!is_between || !os::commit(guard->start, kPageBytes)) continue;
+    guard_pages_.remove(guard);
+    taken_pages_++;  // as put_locked() expects
+    put_locked(guard, 1, false);
+    is_any = true;
+  }
+  return is_any;
 }
 
 PageHeader* RunList::take_aligned_locked(uint32_t pages, uint32_t align_pages) {

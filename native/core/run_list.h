@@ -8,8 +8,8 @@
 // A run in use may be owned by a made arena: it is on the arena's list then, and its bytes are charged to the arena.
 // One over which JavaScript has ArrayBuffers is pinned: freed, it is nobody's and no block, and goes back with its last
 // pin. In a hardened process with guards, what comes fresh from a region is fenced: kFencedPages pages, or one longer
-// run, and behind them a page without access, a run that never goes back. As the system has only so many mappings to
-// give, groups grow with their number.
+// run, and behind them a page without access, a run that goes back only where memory is exhausted. As the system has
+// only so many mappings to give, groups grow with their number.
 // Thread rule: every call takes the lock itself.
 #pragma once
 
@@ -117,6 +117,8 @@ class RunList {
   PageHeader* extend(uint32_t pages);
   PageHeader* take_fresh(uint32_t pages);
   PageHeader* take_fenced(uint32_t pages);
+  PageHeader* take_anywhere_locked(uint32_t pages, uint32_t align_pages);
+  bool drop_guards_locked();
   PageHeader* take_largest_dirty();
   size_t dirty_limit();
   void note_surplus() {
@@ -128,6 +130,7 @@ class RunList {
   size_t dirty_pages_ = 0;   // in dirty free runs
   size_t dirty_lowest_ = 0;  // of dirty_pages_ in this interval: so many pages were not needed
   uint32_t guards_ = 0;      // made so far, by take_fenced()
+  PageList guard_pages_;     // of them, those that were not dropped
   size_t surplus_ = 0;       // of dirty_pages_ since surplus_pages() was called: the same for the background thread
   uint64_t interval_start_ = 0;
   size_t taken_pages_ = 0;  // in use by arenas and large blocks

@@ -128,6 +128,8 @@ constinit Arena ended_arena;
 __thread Arena* current_arena = &empty_arena;
 size_t arena_distance = 0;
 size_t direct_end = 0;
+size_t hardened_end = 0;
+size_t bucket_end = 0;
 
 [[gnu::noinline, gnu::cold]] Arena** arena_place_far() { return &current_arena; }
 
@@ -136,8 +138,13 @@ bool arena_place_find() {
   int64_t distance = distance_of_arena();
   if (distance == 0) return false;
   store_relaxed(arena_distance, static_cast<size_t>(distance));
-  // release: behind the distance
-  if (process_policies == 0) __atomic_store_n(&direct_end, kMaxDirectBytes + 1, __ATOMIC_RELEASE);
+  // release: behind the distance. A block of the hardened profile needs room for one byte of slack.
+  if (process_policies == 0) {
+    __atomic_store_n(&direct_end, kMaxDirectBytes + 1, __ATOMIC_RELEASE);
+    __atomic_store_n(&bucket_end, kMaxBlockBytes + 1, __ATOMIC_RELEASE);
+  } else {
+    __atomic_store_n(&hardened_end, kMaxDirectBytes, __ATOMIC_RELEASE);
+  }
   return true;
 }
 

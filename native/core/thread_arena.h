@@ -30,6 +30,12 @@ extern __thread Arena* current_arena;
 extern size_t arena_distance [[gnu::visibility("hidden")]];
 extern size_t direct_end [[gnu::visibility("hidden")]];
 
+/// The same for the hardened profile's fast paths (hardened.h): 0 in the fast profile.
+extern size_t hardened_end [[gnu::visibility("hidden")]];
+
+/// End of the sizes that a bucket has blocks for, and calloc clears; 0 where direct_end is.
+extern size_t bucket_end [[gnu::visibility("hidden")]];
+
 /// Chooses the profile, and finds the distance; true when there is one. Any number of times.
 bool arena_place_find();
 

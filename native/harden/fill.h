@@ -36,67 +36,94 @@ inline Word load(const char* at) {
 
 inline void store(char* at, Word word) { memcpy(at, &word, kWordBytes); }
 
+// Two words at once, as the machine's vectors have them.
+using Pair [[gnu::vector_size(16)]] = uint64_t;
+
+inline Pair load_pair(const char* at) {
+  Pair pair;
+  memcpy(&pair, at, sizeof(pair));
+  return pair;
+}
+
+inline bool is_zero(Pair pair) { return (pair[0] | pair[1]) == 0; }
+
+// A row of bytes from which every mask of last_bytes() can be read.
+struct MaskRow {
+  unsigned char bytes[2 * sizeof(Pair)];
+};
+
+constexpr MaskRow make_mask_row() {
+  MaskRow row = {};
+  for (size_t i = sizeof(Pair); i < sizeof(row); i++) row.bytes[i] = 0xff;
+  return row;
+}
+
+inline constexpr MaskRow kMaskRow = make_mask_row();
+
+/// The last `bytes` bytes of a pair, at most all of it.
+inline Pair last_bytes(size_t bytes) {
+  Pair mask;
+  memcpy(&mask, kMaskRow.bytes + bytes, sizeof(mask));
+  return mask;
+}
+
 /// The upper `bytes` bytes of a word, 0 < bytes < 8.
 inline Word upper_bytes(size_t bytes) { return ~Word{0} << (8 * (kWordBytes - bytes)); }
 
 }  // namespace fill
 
-/// Writes the canary of `block` into its slack: the `slack` bytes before `end`. `end` is a multiple of 8, or of 4 for
-/// blocks too short for that.
-inline void canary_write(void* block, char* end, size_t slack) {
-  uint64_t canary = canary_of(block);
-  if (reinterpret_cast<uintptr_t>(end) % fill::kWordBytes != 0 || end - static_cast<char*>(block) < 8) [[unlikely]] {
-    for (char* at = end - slack; at < end; at++)
-      *at = static_cast<char>(canary >> 8 * (reinterpret_cast<uintptr_t>(at) % fill::kWordBytes));
-    return;
-  }
-  for (; slack >= fill::kWordBytes; slack -= fill::kWordBytes) fill::store(end -= fill::kWordBytes, canary);
-  if (slack == 0) return;
-  char* last = end - fill::kWordBytes;
-  uint64_t mask = fill::upper_bytes(slack);
-  fill::store(last, (fill::load(last) & ~mask) | (canary & mask));
-}
+/// Writes the canary of `block` into its slack: the `slack` bytes before `end`, a multiple of 8. What lies before the
+/// slack stays.
+void canary_write(void* block, char* end, size_t slack);
 
 /// True when it is still there.
-inline bool canary_holds(const void* block, const char* end, size_t slack) {
+bool canary_holds_slow(const void* block, const char* end, size_t slack);
+
+/// The two for blocks of 16 bytes or more, most of which have little slack; the first where nobody holds the 16 bytes
+/// before `end`, which are zero but for the canary then.
+inline void canary_write_first(void* block, char* end, size_t slack) {
+  if (slack > sizeof(fill::Pair)) [[unlikely]]
+    return canary_write(block, end, slack);
   uint64_t canary = canary_of(block);
-  if (reinterpret_cast<uintptr_t>(end) % fill::kWordBytes != 0 || end - static_cast<const char*>(block) < 8)
-      [[unlikely]] {
-    for (const char* at = end - slack; at < end; at++) {
-      if (*at != static_cast<char>(canary >> 8 * (reinterpret_cast<uintptr_t>(at) % fill::kWordBytes))) return false;
-    }
-    return true;
-  }
-  uint64_t difference = 0;
-  for (; slack >= fill::kWordBytes; slack -= fill::kWordBytes)
-    difference |= fill::load(end -= fill::kWordBytes) ^ canary;
-  if (slack > 0) difference |= (fill::load(end - fill::kWordBytes) ^ canary) & fill::upper_bytes(slack);
-  return difference == 0;
+  fill::Pair written = fill::Pair{canary, canary} & fill::last_bytes(slack);
+  memcpy(end - sizeof(written), &written, sizeof(written));
 }
 
-/// True when `bytes` bytes, a multiple of 4, are all zero.
+inline bool canary_holds(const void* block, const char* end, size_t slack) {
+  if (slack > sizeof(fill::Pair)) [[unlikely]]
+    return canary_holds_slow(block, end, slack);
+  uint64_t canary = canary_of(block);
+  fill::Pair difference = fill::load_pair(end - sizeof(fill::Pair)) ^ fill::Pair{canary, canary};
+  return fill::is_zero(difference & fill::last_bytes(slack));
+}
+
+/// True when `bytes` bytes, a multiple of 8, are all zero.
 inline bool is_all_zero(const char* start, size_t bytes) {
-  constexpr size_t kStep = 64;
+  using fill::Pair;
+  constexpr size_t kStep = 4 * sizeof(Pair);
   const char* end = start + bytes;
+  Pair any = {};
   for (; static_cast<size_t>(end - start) >= kStep; start += kStep) {
-    uint64_t any = 0;
-    for (size_t i = 0; i < kStep; i += fill::kWordBytes) any |= fill::load(start + i);
-    if (any != 0) return false;
+    any = (fill::load_pair(start) | fill::load_pair(start + sizeof(Pair))) |
+          (fill::load_pair(start + 2 * sizeof(Pair)) | fill::load_pair(start + 3 * sizeof(Pair)));
+    if (!fill::is_zero(any)) return false;
   }
-  uint64_t any = 0;
-  for (; static_cast<size_t>(end - start) >= fill::kWordBytes; start += fill::kWordBytes) any |= fill::load(start);
-  for (; start < end; start++) any |= static_cast<unsigned char>(*start);
-  return any == 0;
+  for (; static_cast<size_t>(end - start) >= sizeof(Pair); start += sizeof(Pair)) any |= fill::load_pair(start);
+  uint64_t rest = start < end ? fill::load(start) : 0;
+  return (any[0] | any[1] | rest) == 0;
 }
 
-/// Clears a block of `bytes` bytes, a multiple of 4: short ones without a call.
+/// Clears a block of `bytes` bytes, a multiple of 8: short ones without a call.
 inline void fill_zero(char* start, size_t bytes) {
-  constexpr size_t kShortBytes = 128;
-  if (bytes > kShortBytes || bytes % 16 != 0) {
+  constexpr size_t kShortBytes = 256;
+  if (bytes > kShortBytes) {
     memset(start, 0, bytes);
     return;
   }
-  for (char* end = start + bytes; start < end; start += 16) memset(start, 0, 16);
+  char* end = start + bytes;
+  for (; static_cast<size_t>(end - start) >= sizeof(fill::Pair); start += sizeof(fill::Pair))
+    memset(start, 0, sizeof(fill::Pair));
+  if (start < end) fill::store(start, 0);
 }
 
 }  // namespace pagerun

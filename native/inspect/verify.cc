@@ -69,10 +69,10 @@ void check_follow(Finding& finding, const PageHeader* head) {
 // An entry says that a block is free wherever a bit does, and live blocks have the slack that their policies ask for.
 void check_slack(Finding& finding, const PageHeader& page) {
   finding.expect(load_relaxed(page.start_limit) == 0, "a hardened page has no fast path", &page);
-  const uint16_t* entries = slack_of(page);
+  uint8_t* entries = entries_of(page);
   for (uint32_t i = 0; i < page.capacity; i++) {
-    uint16_t slack = load_relaxed(entries[i]);
-    bool is_live = slack != kFreeEntry;
+    size_t slack = slack_at(entries, i, load_relaxed(entries[i]));
+    bool is_live = slack != kAnySlack;
     finding.expect(!is_live || !bitmap_test(page.free_bits, i), "a block that is free has the entry of a free one",
                    &page);
     bool is_plausible = slack >= least_slack(page.policies) && slack <= page.block_bytes;

@@ -70,7 +70,7 @@ bool can_have_size(const Block& block, size_t bytes, size_t alignment) {
 
 }  // namespace
 
-[[gnu::noinline, gnu::cold]] void* ErrnoSlowPath::beyond(size_t bytes) { return with_errno(allocate_beyond(bytes)); }
+[[gnu::noinline]] void* ErrnoSlowPath::beyond(size_t bytes) { return with_errno(allocate_beyond(bytes)); }
 
 [[gnu::noinline]] void* ErrnoSlowPath::refill(Arena* arena, Bucket* bucket) {
   void* ptr = bucket_take_found(bucket);
@@ -134,7 +134,7 @@ PAGERUN_EXPORT void free(void* ptr) { free_checked(ptr); }
 
 PAGERUN_EXPORT void* calloc(size_t count, size_t bytes) {
   size_t total = 0;
-  if (__builtin_mul_overflow(count, bytes, &total) || total > kMaxBlockBytes) [[unlikely]]
+  if (__builtin_mul_overflow(count, bytes, &total) || total >= load_shared(bucket_end)) [[unlikely]]
     return calloc_slow(count, bytes);
   void* ptr = allocate_fast<ErrnoSlowPath>(total);
   return ptr != nullptr ? memset(ptr, 0, total) : nullptr;

@@ -19,6 +19,8 @@ void harden(uint32_t policies) {
   policies_choose();
   process_policies = kHardened | policies;
   direct_end = 0;
+  bucket_end = 0;
+  hardened_end = arena_distance == 0 ? 0 : kMaxDirectBytes;
 }
 
 bool is_found() {
@@ -135,22 +137,97 @@ TEST("random: the blocks of a page come in another order than that of their addr
   EXPECT_AT_MOST(rising, 40u);
 }
 
-TEST("guards and unmap: a touch before, behind or after the life of a large block ends the process") {
+TEST("guards: a touch right before or behind a large block ends the process") {
   if (harness::kSanitized) return harness::skip("the sanitizer has a signal handler of its own");
   harden(kAllPolicies);
-  for (size_t bytes : {size_t{40000}, size_t{300000}, size_t{256} << 10, size_t{50} << 20}) {
+  for (size_t bytes : {size_t{40000}, size_t{64} << 10, size_t{300000}, size_t{256} << 10, size_t{50} << 20}) {
     auto* block = static_cast<char*>(allocate(bytes));
     size_t end = round_up(bytes, kOsPageBytes);
     EXPECT_EQ(signal_at(block - 1, true), SIGSEGV);
     EXPECT_EQ(signal_at(block + end, true), SIGSEGV);
     EXPECT_EQ(signal_at(block + bytes - 1, true), 0);
     EXPECT_EQ(deallocate(block), Misuse::kNone);
+  }
+}
+
+TEST("unmap: every touch of a block above the watched sizes after its free ends the process, until it is used again") {
+  if (harness::kSanitized) return harness::skip("the sanitizer has a signal handler of its own");
+  harden(kAllPolicies);
+  for (size_t bytes : {kMostWatchedBytes + 1, size_t{300000}, size_t{5} << 20, size_t{50} << 20}) {
+    auto* block = static_cast<char*>(allocate(bytes));
+    memset(block, 'A', bytes / 2 + 1);
+    EXPECT_EQ(deallocate(block), Misuse::kNone);
     EXPECT_EQ(signal_at(block, false), SIGSEGV);
+    EXPECT_EQ(signal_at(block + bytes - 1, true), SIGSEGV);
     auto* next = static_cast<char*>(allocate(bytes));
     EXPECT(next != block);
     EXPECT_EQ(signal_at(block, false), SIGSEGV);
     EXPECT_EQ(deallocate(next), Misuse::kNone);
   }
+}
+
+TEST("unmap: blocks of the watched sizes are zero after their free, and a write to one is found at its next use") {
+  harden(kAllPolicies);
+  for (size_t bytes : {kMaxBlockBytes, size_t{40000}, size_t{64} << 10, kMostWatchedBytes}) {
+    for (size_t touched : {size_t{1}, bytes / 2, bytes}) {
+      std::vector<char*> blocks;
+      for (int i = 0; i < 6; i++) blocks.push_back(static_cast<char*>(allocate(bytes)));
+      for (char* block : blocks) memset(block, 'A', touched);
+      for (char* block : blocks) EXPECT_EQ(deallocate(block), Misuse::kNone);
+      for (char* block : blocks) EXPECT(is_zero(block, bytes));
+      blocks[0][bytes - 1] = 1;
+      std::vector<void*> others;
+      while (others.size() < 20 && !has_finding) {
+        others.push_back(allocate(bytes));
+        EXPECT(others.back() != blocks[0] && is_zero(others.back(), bytes));
+      }
+      Finding finding = {};
+      EXPECT(finding_take(&finding) && finding.block == blocks[0]);
+      EXPECT_EQ(deallocate(blocks[0]), Misuse::kDoubleFree);
+      free_all(others);
+    }
+  }
+  EXPECT(!is_found());
+  EXPECT_VERIFIED();
+}
+
+TEST("unmap: without zero, blocks of every large size lose their access") {
+  if (harness::kSanitized) return harness::skip("the sanitizer has a signal handler of its own");
+  harden(kAllPolicies & ~kZero);
+  auto* block = static_cast<char*>(allocate(40000));
+  EXPECT_EQ(deallocate(block), Misuse::kNone);
+  EXPECT_EQ(signal_at(block, false), SIGSEGV);
+}
+
+TEST("large blocks are zero when they are used again, resized or not, and keep their content while they are") {
+  harden(kAllPolicies);
+  harness::Random random(harness::seed());
+  std::vector<std::pair<char*, size_t>> blocks(20);
+  for (int n = 0; n < 3000; n++) {
+    auto& [block, bytes] = blocks[random.below(blocks.size())];
+    if (block != nullptr && random.one_in(2)) {
+      EXPECT(has_pattern(block, bytes, bytes) && deallocate(block) == Misuse::kNone);
+      block = nullptr;
+    }
+    size_t wanted = random.between(kMaxBlockBytes, random.one_in(8) ? 6 << 20 : 300 << 10);
+    if (block == nullptr) {
+      block = static_cast<char*>(allocate(wanted));
+      EXPECT(is_zero(block, wanted));
+    } else {
+      block = static_cast<char*>(resized(block, wanted));
+      EXPECT(has_pattern(block, bytes, bytes, wanted < bytes ? wanted : bytes));
+      if (wanted > bytes) EXPECT(is_zero(block + bytes, wanted - bytes));
+    }
+    bytes = wanted;
+    fill_pattern(block, bytes, bytes);
+  }
+  for (auto& [block, bytes] : blocks) {
+    if (block != nullptr) EXPECT_EQ(deallocate(block), Misuse::kNone);
+  }
+  EXPECT(!is_found());
+  EXPECT(mapping_table.give_back_kept());
+  EXPECT(!mapping_table.give_back_kept());
+  EXPECT_VERIFIED();
 }
 
 TEST("guards: groups of bucket pages are fenced by a page without access") {
