@@ -234,6 +234,7 @@ Misuse reallocate_slow(void* ptr, size_t bytes, void** result) {
 // A mapping; where there is no room for one, a run, without policies but that of being zero again.
 [[gnu::noinline, gnu::cold]] void* allocate_large_hardened(Arena* owner, size_t bytes, size_t alignment, bool* is_zero,
                                                            uint32_t policies) {
+  if (bytes > kMaxRunBytes) run_list.give_back_for(divide_up(bytes, kPageBytes));
   if (void* ptr = mapping_table.take(bytes, alignment, owner, policies)) return ptr;
   if (owner == nullptr) owner = run_list.hardened_owner();
   size_t align_pages = alignment <= kPageBytes ? 1 : alignment / kPageBytes;
@@ -259,6 +260,7 @@ void* allocate_large(Arena* owner, size_t bytes, size_t alignment, bool* is_zero
   bool is_run = pages + align_pages - 1 <= kMaxRunPages;
   void* block = is_run ? take_run(owner, bytes, align_pages, is_zero) : nullptr;
   if (*is_zero && block != nullptr && owner == nullptr) purger_consider();
+  if (!is_run) run_list.give_back_for(pages);
   if (block == nullptr) block = mapping_table.take(bytes, alignment, owner);
   if (block != nullptr || is_run || pages + align_pages > kMostRunPages || !is_limit_below_reserved()) return block;
   return take_run(owner, bytes, align_pages, is_zero);

@@ -331,6 +331,16 @@ void RunList::give_back_excess() {
   give_back(limit);
 }
 
+void RunList::give_back_for(size_t pages) {
+  size_t limit = 0;
+  {
+    LockGuard guard(lock_);
+    if (dirty_pages_ <= kKeptAlwaysPages) return;
+    limit = dirty_pages_ - kKeptAlwaysPages > pages ? dirty_pages_ - pages : kKeptAlwaysPages;
+  }
+  give_back(limit);
+}
+
 bool RunList::put(PageHeader* head, PageKind kind) {
   size_t limit = 0;
   bool exceeds = false;

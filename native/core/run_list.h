@@ -84,6 +84,10 @@ class RunList {
   /// The same, for as many as it is time to give back now.
   void give_back_excess();
 
+  /// The same, before `pages` pages are mapped apart: so many less may hold content, down to what is always kept.
+  /// Memory that waits for its next use and memory that is new do not add up so, which a limit of a container counts.
+  void give_back_for(size_t pages);
+
   Lock& lock() { return lock_; }
   size_t dirty_pages() const { return dirty_pages_; }  // under the lock
 

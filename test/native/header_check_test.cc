@@ -88,6 +88,14 @@ const Damage kDamages[] = {
     {"a count that says empty too soon", "used == popcount(used bitmap)",
      [](Heap& heap) -> const PageHeader* { return heap.partial->countdown = 1, heap.partial; },
      [](Heap& heap) { deallocate(block_address(*heap.partial, 0)); }},
+    {"a count that says full as soon as the hot word is empty", "used == popcount(used bitmap)",
+     [](Heap& heap) -> const PageHeader* {
+       PageHeader* page = heap.current;
+       uint32_t left = count_bits(word_at(page->free_bits, page->hot_offset));
+       page->countdown = page->capacity - left - page->notify_at;
+       return page;
+     },
+     [](Heap& heap) { take_many(heap.current); }},
     {"a bit of a partial page that says free", "used == popcount(used bitmap)",
      [](Heap& heap) -> const PageHeader* { return heap.partial->free_bits[0] |= 1, heap.partial; },
      [](Heap& heap) { take_many(heap.partial); }},

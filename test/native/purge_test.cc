@@ -6,7 +6,10 @@
 
 #include <thread>
 
+#include "base/settings.h"
 #include "core/arena.h"
+#include "core/purger.h"
+#include "core/run_list.h"
 #include "core/thread_arena.h"
 #include "heap.h"
 #include "os/fault.h"
@@ -177,6 +180,24 @@ TEST("calloc is zero in blocks that were purged and in their neighbours that wer
   EXPECT_EQ(blocks.size(), kept + 25);
   for (size_t i = kept; i < blocks.size(); i++) EXPECT(is_zero(blocks[i], 1024));
   free_all(blocks);
+  EXPECT_VERIFIED();
+}
+
+TEST("before a block is mapped apart, as much of what is free gives way, down to what is always kept") {
+  if (harness::kSanitized) return harness::skip("a sanitizer has its own pages");
+  constexpr size_t kRunBytes = 1 << 20, kMappedBytes = 40 << 20, kKeptBytes = 4 << 20;
+  purger_set_delay(kPurgeNever);
+  for (size_t runs : {3u, 30u, 60u}) {
+    std::vector<void*> blocks;
+    for (size_t i = 0; i < runs; i++) blocks.push_back(memset(allocate(kRunBytes), 1, kRunBytes));
+    free_all(blocks);
+    size_t dirty_bytes = run_list.dirty_pages() * kPageBytes;
+    void* mapped = allocate(kMappedBytes);
+    size_t kept_bytes = run_list.dirty_pages() * kPageBytes;
+    size_t most_bytes = dirty_bytes < kMappedBytes + kKeptBytes ? kKeptBytes : dirty_bytes - kMappedBytes;
+    EXPECT_AT_MOST(kept_bytes, most_bytes);
+    EXPECT_EQ(deallocate(mapped), Misuse::kNone);
+  }
   EXPECT_VERIFIED();
 }
 

@@ -1,6 +1,7 @@
 /* malloc under the limits of the system. limits <address-space | data | stack | maps>: sets the limit, uses memory up,
  * checks that what fails is NULL with ENOMEM and that nothing is lost, and that all works again once the limit is gone
- * or memory was freed. Ends with 0 after "ok". */
+ * or memory was freed. limits phases: 40 MiB again and again, for a limit that somebody else has set. Ends with 0 after
+ * "ok". */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -145,6 +146,22 @@ static void without_maps(void) {
   give_all();
 }
 
+/* Phases that all fill as much, each with blocks of another size: what one has freed gives way to the next. */
+static void in_phases(void) {
+  static const size_t each[] = {2500, 5000, 20000, 100000, 1 << 20, 10 << 20, 36 << 20};
+  const int last = (int)(sizeof(each) / sizeof(each[0])) - 1;
+  for (int phase = 0; phase <= 3 * last; phase++) {
+    size_t bytes = each[phase / last % 2 == 0 ? phase % last : last - phase % last];
+    for (size_t got = 0; got + bytes <= 40 << 20; got += bytes) {
+      void* block = malloc(bytes);
+      if (block != NULL) memset(block, 1, bytes);
+      if (!keep(block, bytes)) fail("no memory");
+    }
+    for (int i = 0; i < count; i++) check(i);
+    give_all();
+  }
+}
+
 int main(int argument_count, char** arguments) {
   const char* what = argument_count > 1 ? arguments[1] : "";
   if (strcmp(what, "address-space") == 0)
@@ -153,6 +170,8 @@ int main(int argument_count, char** arguments) {
     with_limit(RLIMIT_DATA, 300 << 20);
   else if (strcmp(what, "maps") == 0)
     without_maps();
+  else if (strcmp(what, "phases") == 0)
+    in_phases();
   else if (strcmp(what, "plain") == 0) {
     use();
     give_all();
