@@ -18,12 +18,36 @@ namespace {
 /// By which a terminal, a shell, a service manager, or the process itself says that it is to end.
 constexpr int kWatched[] = {SIGHUP, SIGINT, SIGQUIT, SIGABRT, SIGTERM};
 
-void (*next_abort)() = nullptr;
+using Handler = void (*)(int);
+
+/// Those of the library behind this one, which are called in a signal's handler, too: looked up before main.
+struct Next {
+  void (*abort)();
+  Handler (*signal)(int, Handler);
+  int (*sigaction)(int, const struct sigaction*, struct sigaction*);
+};
+
+Next next_functions;
+
+template <class Function>
+void find_next(Function& function, const char* name) {
+  function = reinterpret_cast<Function>(dlsym(RTLD_NEXT, name));
+}
+
+/// Looks again where a constructor of another library comes before this one's.
+const Next& next() {
+  if (next_functions.abort == nullptr) {
+    find_next(next_functions.signal, "signal");
+    find_next(next_functions.sigaction, "sigaction");
+    find_next(next_functions.abort, "abort");
+  }
+  return next_functions;
+}
 
 void take_default(int signal) {
   struct sigaction action = {};
   action.sa_handler = SIG_DFL;
-  sigaction(signal, &action, nullptr);
+  next().sigaction(signal, &action, nullptr);
 }
 
 int send_to_self(int signal) { return static_cast<int>(syscall(SYS_tgkill, getpid(), gettid(), signal)); }
@@ -49,7 +73,7 @@ bool is_harmless(int signal) {
 bool ends_by(int signal) {
   if (is_harmless(signal) || getpid() == 1) return false;
   struct sigaction action = {};
-  return sigaction(signal, nullptr, &action) == 0 && action.sa_handler == SIG_DFL;
+  return next().sigaction(signal, nullptr, &action) == 0 && action.sa_handler == SIG_DFL;
 }
 
 void before_signal(int signal) {
@@ -62,15 +86,16 @@ bool is_own_process(pid_t process) { return process == getpid() || process == 0 
 
 }  // namespace
 
+void endings_find() { next(); }
+
 void endings_watch() {
-  next_abort = reinterpret_cast<void (*)()>(dlsym(RTLD_NEXT, "abort"));
   if (getpid() == 1) return;
   for (int signal : kWatched) {
     struct sigaction before = {};
-    if (sigaction(signal, nullptr, &before) != 0 || before.sa_handler != SIG_DFL) continue;
+    if (next().sigaction(signal, nullptr, &before) != 0 || before.sa_handler != SIG_DFL) continue;
     struct sigaction action = {};
     action.sa_handler = end_by;
-    sigaction(signal, &action, nullptr);
+    next().sigaction(signal, &action, nullptr);
   }
 }
 
@@ -100,7 +125,20 @@ PAGERUN_EXPORT [[gnu::alias("_exit")]] void _Exit(int code);
 
 PAGERUN_EXPORT void abort() {
   before_signal(SIGABRT);
-  if (next_abort == nullptr) next_abort = reinterpret_cast<void (*)()>(dlsym(RTLD_NEXT, "abort"));
-  if (next_abort != nullptr) next_abort();
+  next().abort();
   for (;;) __builtin_trap();
+}
+
+// Who asks is told what there would be without this library: Python, for one, has its KeyboardInterrupt only where it
+// finds that nothing handles SIGINT.
+
+PAGERUN_EXPORT int sigaction(int signal, const struct sigaction* action, struct sigaction* before) {
+  int result = next().sigaction(signal, action, before);
+  if (result == 0 && before != nullptr && before->sa_handler == end_by) *before = {};
+  return result;
+}
+
+PAGERUN_EXPORT Handler signal(int signal, Handler handler) {
+  Handler before = next().signal(signal, handler);
+  return before == end_by ? SIG_DFL : before;
 }

@@ -52,6 +52,7 @@ void note_said(const Settings& chosen) {
 [[gnu::constructor]] void start() {
   const Settings& chosen = settings();
   note_said(chosen);
+  endings_find();
   if (chosen.witness_file != nullptr) witness(chosen.witness_file);
   if (!says_at_end(chosen)) return;
   process_report_begin(chosen);

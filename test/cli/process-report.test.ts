@@ -1,5 +1,5 @@
 // What a process says when it ends: the lines of --report, the file of --stats-file, and which processes say it; and marks.
-import { spawn, spawnSync } from "node:child_process";
+import { execFileSync, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { constants, tmpdir } from "node:os";
@@ -118,7 +118,7 @@ describe("a program that does not end by itself", () => {
   const waiting = 'console.log("ready"); setInterval(() => {}, 1000);';
 
   /** Starts it, calls `when` once it says that it is ready, and tells how it ended. */
-  async function ended(args: readonly string[], when: (pid: number) => Promise<void> | void) {
+  async function ended(args: readonly string[], when: (pid: number, said: Buffer) => Promise<void> | void) {
     const child = spawn(process.execPath, [cli, ...args], {
       env: plainEnvironment(),
       stdio: ["ignore", "pipe", "pipe"],
@@ -128,8 +128,8 @@ describe("a program that does not end by itself", () => {
       stderr += text;
     });
     const closed = once(child, "close");
-    await once(child.stdout, "data");
-    await when(child.pid!);
+    const [said] = (await once(child.stdout, "data")) as [Buffer];
+    await when(child.pid!, said);
     const [code, signal] = (await closed) as [number | null, NodeJS.Signals | null];
     return { code, signal, stderr };
   }
@@ -184,6 +184,47 @@ describe("a program that does not end by itself", () => {
     expect(end.code).toBe(3);
     expect(end.stderr).not.toContain("ended by signal");
     expect(end.stderr.match(/^pagerun: /gm)).toHaveLength(1);
+  });
+
+  test("sees of that what it would see without: nothing handles the signals, and Python has its KeyboardInterrupt", async () => {
+    const asks = `
+      import signal, sys, time
+      try:
+        print([signal.getsignal(each) == signal.SIG_DFL for each in (signal.SIGTERM, signal.SIGHUP)], flush=True)
+        time.sleep(60)
+      except KeyboardInterrupt: print("interrupted", file=sys.stderr)`.replaceAll("\n      ", "\n");
+    let stdout = "";
+    const interrupts = (pid: number, text: Buffer) => {
+      stdout = text.toString().trim();
+      process.kill(pid, "SIGINT");
+    };
+    const end = await ended(["--report", "/usr/bin/python3", "-S", "-c", asks], interrupts);
+    expect({ code: end.code, stdout }).toEqual({ code: 0, stdout: "[True, True]" });
+    expect(end.stderr).toMatch(/^interrupted\npagerun: python/);
+  });
+
+  test.each(["signal", "sigaction"])("that keeps its last handler by %s ends as it would", async (name) => {
+    const source = `
+      #include <signal.h>
+      #include <stdio.h>
+      #include <unistd.h>
+      static void* last;
+      static void handle(int number) { printf("handled\\n"); fflush(stdout); signal(number, last); raise(number); }
+      int main(void) {
+        struct sigaction mine = {.sa_handler = handle}, before;
+        if (${name === "signal" ? 1 : 0}) last = signal(SIGTERM, handle);
+        else { sigaction(SIGTERM, &mine, &before); last = before.sa_handler; }
+        if (last == SIG_DFL) { printf("ready\\n"); fflush(stdout); }
+        for (;;) pause();
+      }`;
+    const program = join(folder, "keeps");
+    execFileSync("gcc", ["-x", "c", "-w", "-o", program, "-"], { input: source });
+    const end = await ended(["--report", program], (pid) => void process.kill(pid, "SIGTERM"));
+    expect(end).toMatchObject({
+      code: null,
+      signal: "SIGTERM",
+      stderr: expect.stringMatching(/^pagerun: keeps .*15\n/),
+    });
   });
 
   test("leaves a file with %p that is no older than its last seconds, when nothing else could be said", async () => {
