@@ -7,7 +7,7 @@
 namespace pagerun {
 
 constexpr size_t kCacheLineBytes = 64;
-constexpr size_t kOsPageBytes = 4096;  // the kernel's unit; ours is the page of core/page.h
+constexpr size_t kOsPageBytes = 4096;  // the kernel's unit; ours is the page of core/size_class.h
 constexpr size_t kMaxAlignBytes = 16;  // what malloc promises: alignof(max_align_t)
 
 // False in the build that only the bench makes, to say what the checks cost: every pointer and every header is believed

@@ -10,7 +10,6 @@
 #include "purger.h"
 #include "run_list.h"
 #include "sweep.h"
-#include "thread_arena.h"
 
 namespace pagerun {
 
@@ -20,8 +19,6 @@ namespace {
 
 constexpr uint32_t kWrongTrimsInARow = 4;
 constexpr uint32_t kWrongScriptTrimsInARow = 2;  // where a runtime pays a call of its own for each page taken away
-constexpr uint64_t kGrowthLeastPages = 8;
-constexpr uint64_t kGrowthShare = 2;
 
 Arena* abandoned_arenas = nullptr;  // under arenas_lock
 
@@ -139,31 +136,6 @@ bool are_trims_wrong(Arena* arena) {
   return true;
 }
 
-// Before the arena grows, the empty pages that buckets keep as their current ones go back; false when there is none, or
-// when the arena had better grow by a page: few live blocks of many classes would pass the same pages round for ever.
-bool arena_trim(Arena* arena) {
-  if (are_trims_wrong(arena)) return false;
-  arena->trimmed = 0;
-  for (Bucket& bucket : arena->buckets) {
-    PageHeader* page = bucket.page;
-    if (page == &no_page || !is_releasable(*page)) continue;
-    bucket_clear(bucket);
-    bucket.was_trimmed = true;
-    page_release(arena, page);
-    arena->trimmed++;
-  }
-  return arena->trimmed > 0;
-}
-
-// When the arena has grown by a part of itself, what is free inside its pages is given back.
-void arena_note_growth(Arena* arena, uint32_t pages) {
-  arena->grown_since_purge += pages;
-  if (arena->grown_since_purge < kGrowthLeastPages || arena->grown_since_purge < arena->page_count / kGrowthShare)
-    return;
-  arena->grown_since_purge = 0;
-  arena_purge_free_blocks(arena);
-}
-
 // What a thread left in the page's last life that freed a block at the same moment as another.
 void forget_remote_frees(PageHeader* page) {
   if (page->remote_summary.load(std::memory_order_relaxed) == 0) return;
@@ -175,13 +147,12 @@ PageHeader* page_new(Arena* arena, Bucket* bucket) {
   uint32_t size_class = bucket->size_class;
   arena->trims_missed += bucket->was_trimmed;
   bucket->was_trimmed = false;
-  uint32_t pages = class_pages(size_class);
-  PageHeader* page = is_made(arena) ? extents_take(made_arena_of(arena), pages) : arena_take_run(arena, pages);
+  PageHeader* page = arena_take_page(arena, size_class);
   if (page == nullptr) return nullptr;
   page->size_class = static_cast<uint8_t>(size_class);
   store_relaxed(page->policies, 0u);
   if (arena->policies != 0 && !page_harden(arena, page)) {
-    is_made(arena) ? extents_put(made_arena_of(arena), page) : run_list.put_divided(page, pages, 0);
+    is_made(arena) ? extents_put(made_arena_of(arena), page) : run_list.put_divided(page, page->run_pages, 0);
     return nullptr;
   }
   const Region& region = region_of_header(page);
@@ -328,23 +299,38 @@ void current_retire(Arena* arena, Bucket* bucket) {
   }
 }
 
+// Blocks are taken from current pages without a note, so that nobody else can give back what is free in them. Those
+// that the thread does not want any more must rest like the others: when the background thread has looked round, all
+// are retired, and the wanted ones come back one by one.
+void arena_follow_passes(Arena* arena) {
+  uint64_t passes = purge_counters.passes.load(std::memory_order_relaxed);
+  if (passes == arena->seen_passes) [[likely]]
+    return;
+  arena->seen_passes = passes;
+  if (is_made(arena)) return;
+  for (Bucket& bucket : arena->buckets) current_retire(arena, &bucket);
+}
+
 }  // namespace
 
-PageHeader* arena_take_run(Arena* arena, uint32_t pages) {
-  PageHeader* run = run_list.take_dirty(pages);
-  if (run != nullptr) return run;
-  if (arena != &empty_arena && arena != &ended_arena) {
-    if (arena_trim(arena)) run = run_list.take_dirty(pages);
-    if (run != nullptr) return run;
-    arena_note_growth(arena, pages);
+bool arena_trim(Arena* arena) {
+  if (are_trims_wrong(arena)) return false;
+  arena->trimmed = 0;
+  for (Bucket& bucket : arena->buckets) {
+    PageHeader* page = bucket.page;
+    if (page == &no_page || !is_releasable(*page)) continue;
+    bucket_clear(bucket);
+    bucket.was_trimmed = true;
+    page_release(arena, page);
+    arena->trimmed++;
   }
-  return run_list.take(pages);
+  return arena->trimmed > 0;
 }
 
 void* bucket_take_slow(Arena* arena, Bucket* bucket) {
   if (void* ptr = bucket_take_here(bucket)) return ptr;
   if (has_page(*bucket)) current_to_full(bucket);
-  bool has_grown = false;
+  arena_follow_passes(arena);
   PageHeader* page = bucket->partial.first();
   // Only now: the longer the other threads' frees wait, the more of them cost one drain together.
   if (page == nullptr && arena->remote_pages.load(std::memory_order_relaxed) != nullptr) {
@@ -357,11 +343,10 @@ void* bucket_take_slow(Arena* arena, Bucket* bucket) {
     page = page_new(arena, bucket);
     if (page == nullptr) return nullptr;
     bucket_set(bucket, page);
-    has_grown = true;
   }
   void* ptr = is_hardened(*page) ? bucket_take_chosen(arena, bucket) : bucket_take_here(bucket);
   CHECK(ptr != nullptr);
-  if (has_grown) purger_consider();
+  purger_consider();
   return ptr;
 }
 
@@ -370,6 +355,7 @@ void page_notify(Arena* arena, PageHeader* page) {
   Bucket* bucket = bucket_at(arena, page->size_class);
   if (page->notify_at != 0) full_to_partial(bucket, page);
   if (is_releasable(*page)) partial_to_empty(arena, bucket, page);
+  arena_follow_passes(arena);
 }
 
 void arena_clear_buckets(Arena* arena) {
@@ -413,6 +399,7 @@ void arena_rest(Arena* arena) {
   quarantine_flush(arena);
   arena_drain(arena);
   for (Bucket& bucket : arena->buckets) current_retire(arena, &bucket);
+  arena_put_group(arena);
 }
 
 void arena_abandon(Arena* arena) {

@@ -84,6 +84,9 @@ struct Arena {
   uint32_t trims_missed;                 // of these buckets, so many have asked for a page since
   uint32_t wrong_trims;                  // trims in a row that took away what was wanted again
   uint64_t grown_since_purge;            // pages taken from memory that was not in use
+  uint64_t seen_passes;                  // of the background thread, when its current pages were retired last
+  PageHeader* group;                     // the rest of its last group of pages of small blocks, a run not settled, or
+                                         // null; see arena_pages.cc
   uint64_t page_count;                   // bucket pages owned
   uint64_t bucket_bytes;  // made arenas: of blocks handed out in bucket pages; remote frees count until the drain
   std::atomic<uint64_t> large_bytes;  // made arenas: of its runs and mappings; changed under their locks
@@ -116,6 +119,8 @@ constexpr Arena::Arena()
       trims_missed(0),
       wrong_trims(0),
       grown_since_purge(0),
+      seen_passes(0),
+      group(nullptr),
       page_count(0),
       bucket_bytes(0),
       large_bytes(0),
@@ -148,6 +153,17 @@ constexpr Arena::Arena()
 /// A run for the arena's thread, from memory that is in use already if it can be had, the arena's own empty pages
 /// included; as RunList::take() otherwise.
 PageHeader* arena_take_run(Arena* arena, uint32_t pages);
+
+/// The same for a bucket page of the class; of a made arena from its extents.
+PageHeader* arena_take_page(Arena* arena, uint32_t size_class);
+
+/// Puts back what is left of the arena's group; false when there is nothing.
+bool arena_put_group(Arena* arena);
+
+/// Before the arena grows, the empty pages that buckets keep as their current ones go back; false when there is none,
+/// or when the arena had better grow by a page: few live blocks of many classes would pass the same pages round for
+/// ever.
+bool arena_trim(Arena* arena);
 
 /// A block of `bucket`, whose hot word has no free bit: another word, drain, next page, new page. Null when exhausted.
 void* bucket_take_slow(Arena* arena, Bucket* bucket);

@@ -21,7 +21,6 @@
 
 namespace pagerun {
 
-constexpr size_t kPageBytes = 32 << 10;
 constexpr uint32_t kMaxBlocks = 4096;  // of a page; a page of tiny blocks uses no more, and never touches its rest
 constexpr uint32_t kLeastBlocks = 2;   // so that the largest class still fits one page
 constexpr uint32_t kBitmapWords = kMaxBlocks / kWordBits;

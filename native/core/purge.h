@@ -16,7 +16,8 @@ struct PurgeCounters {
   std::atomic<uint64_t> purged_bytes{0};
   std::atomic<uint64_t> purges{0};         // system calls, refused ones included
   std::atomic<uint64_t> retaken_bytes{0};  // of purged_bytes, handed out again: a page fault for each OS page
-  std::atomic<uint64_t> passes{0};         // of the background thread
+  // Of the background thread; on a line of its own, because arenas look at it in their slow paths.
+  alignas(kCacheLineBytes) std::atomic<uint64_t> passes{0};
 };
 
 extern PurgeCounters purge_counters;

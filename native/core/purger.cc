@@ -19,9 +19,11 @@ namespace {
 constexpr int64_t kDelayOfSettings = -2;
 constexpr uint64_t kLooksPerDelay = 2;
 constexpr uint64_t kWorkShare = 32;
-constexpr uint64_t kLeastWorkMilliseconds = 8;  // the clock is coarse
-constexpr uint64_t kEagerShare = 10;            // near the budget the delay is this part
-constexpr uint64_t kNearBudgetShare = 8;        // near: less than this part of it is left
+constexpr uint64_t kLeastWorkMilliseconds = 8;   // the clock is coarse
+constexpr uint64_t kEagerShare = 10;             // near the budget the delay is this part,
+constexpr uint64_t kMostEagerMilliseconds = 50;  // and at most so much lies between two looks
+constexpr uint64_t kBudgetMilliseconds = 250;    // between two readings of what is resident, where there is a budget
+constexpr uint64_t kNearBudgetShare = 8;         // near: less than this part of it is left
 constexpr uint64_t kMostPatience = 8;
 constexpr uint64_t kLooksPerJudgement = 8;
 constexpr uint64_t kLeastJudgedBytes = 4 << 20;
@@ -74,13 +76,22 @@ class Looks {
     if (wanted < 0) return UINT32_MAX;
     uint64_t between = static_cast<uint64_t>(wanted) * patience_ / kLooksPerDelay;
     if (purger_is_eager()) between /= kEagerShare;
+    if (purger_is_eager() && between > kMostEagerMilliseconds) between = kMostEagerMilliseconds;
     return between == 0 ? 1 : between;
   }
 
-  // Until it is time for the next look, or somebody calls for it.
+  // Until it is time for the next look, somebody calls for it, or the budget is nearly used up.
   void rest() {
-    os::wait_while(purger.calls, calls_, static_cast<int64_t>(milliseconds_between()));
-    calls_ = purger.calls.load(std::memory_order_relaxed);
+    for (uint64_t left = milliseconds_between(); left > 0;) {
+      bool has_budget = purger.budget_bytes.load(std::memory_order_relaxed) != 0;
+      uint64_t step = has_budget && left > kBudgetMilliseconds ? kBudgetMilliseconds : left;
+      os::wait_while(purger.calls, calls_, static_cast<int64_t>(step));
+      left -= step;
+      uint32_t called = purger.calls.load(std::memory_order_relaxed) - calls_;
+      calls_ += called;
+      if (has_budget) find_eager();
+      if (called != 0 || purger_is_eager()) return;
+    }
   }
 
   // True when all that rests was given back, and what does not rest is not worth another look.
@@ -166,6 +177,8 @@ size_t purge_own(bool force) {
 }
 
 }  // namespace
+
+bool purger_is_wanted() { return delay() >= 0; }
 
 void purger_note_slow(uint32_t pages) {
   if (purger.freed_pages.fetch_add(pages, std::memory_order_relaxed) + pages >= kWakePages) wake();

@@ -2,7 +2,7 @@
 // Owns the thread, when it works and how much, and the budget; what can be given back is the business of sweep.h
 // (bucket pages) and run_list.h (free runs).
 //
-//   none     no thread: the process is small, or a child of fork; started as soon as it grows beyond kStartPages
+//   none     no thread: the process is small, or a child of fork; started by malloc beyond kStartPages
 //   awake    looks round every half delay; when all that rests is given back it goes to sleep
 //   asleep   no wake-ups; whoever frees kWakePages pages, or some of each, wakes it
 //   off      none is wanted, or the system refused one: a thread gives back by its own slow paths, as far as they come
@@ -12,7 +12,7 @@
 // up to kMostPatience times; it shrinks again when little is. One look takes at most 1 / kWorkShare of the time between
 // two, and gives back kMostSurplusPages or half of what rests in free runs.
 //
-// The thread is started where the heap grows, never where memory is freed: the C library allocates for it, and frees
+// The thread is started where memory is allocated, never where it is freed: the C library allocates for it, and frees
 // memory under locks that starting a thread takes. Thread rule: any thread; the words below are atomic.
 #pragma once
 
@@ -57,6 +57,9 @@ inline void purger_consider() {
   if (is_none && load_relaxed(region_table.regions[0].used_pages) >= kStartPages) [[unlikely]]
     purger_start();
 }
+
+/// False where memory is not to be given back because it has rested for a while.
+bool purger_is_wanted();
 
 inline bool purger_is_eager() { return purger.is_eager.load(std::memory_order_relaxed); }
 

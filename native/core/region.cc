@@ -47,6 +47,15 @@ char* reserve_aligned(size_t bytes) {
   return nullptr;
 }
 
+constexpr size_t kLeastBitmapPages = 16;  // of a run: less is hardly an OS page of each table
+
+// The OS pages that lie wholly between the two.
+void purge_between(const void* start, const void* end) {
+  uintptr_t from = round_up(reinterpret_cast<uintptr_t>(start), kOsPageBytes);
+  uintptr_t to = round_down(reinterpret_cast<uintptr_t>(end), kOsPageBytes);
+  if (from < to) os::purge(reinterpret_cast<void*>(from), to - from);
+}
+
 std::atomic<bool> is_replaceable_served{false};
 
 // The kernel counts the whole of a region against a limit on address space, and would let all of it be committed where
@@ -153,6 +162,12 @@ PageHeader* Region::extend(size_t pages) {
   PageHeader* first = headers + used_pages;
   store_relaxed(used_pages, used_pages + pages);
   return first;
+}
+
+void Region::purge_bitmaps(const PageHeader* first, size_t pages) {
+  if (pages < kLeastBitmapPages) return;
+  purge_between(free_bits_of(first), free_bits_of(first + pages));
+  purge_between(remote_bits_of(first), remote_bits_of(first + pages));
 }
 
 size_t Region::metadata_bytes() const {

@@ -18,16 +18,6 @@ constinit Arena hardened_runs;
 
 namespace {
 
-// Dirty free pages are kept for a while, because a page fault costs more than anything we do. Given back are, at most
-// once an interval, those that were not needed at any moment of the last one, or nearly all when hardly any page is in
-// use any more; and at once what exceeds both the pages in use and a fixed number.
-constexpr size_t kKeptAtMostPages = (256 << 20) / kPageBytes;
-constexpr size_t kKeptAlwaysPages = (4 << 20) / kPageBytes;
-constexpr size_t kKeptWhenEagerPages = (1 << 20) / kPageBytes;
-constexpr size_t kHardlyAnyShare = 8;  // in use: less than this part of the dirty pages
-constexpr uint64_t kIntervalMilliseconds = 250;
-constexpr size_t kMostPurgedBytes = 8 << 20;  // at once: the kernel keeps other calls waiting meanwhile
-
 void set_kind(PageHeader* page, PageKind kind) { store_relaxed(page->kind, kind); }
 
 PageKind kind_of(const PageHeader* page) { return load_relaxed(page->kind); }
@@ -84,17 +74,6 @@ void set_run_bytes(PageHeader* run, size_t bytes) {
   store_relaxed(run->run_bytes, bytes);
 }
 
-bool purge_run(const PageHeader* run) {
-  size_t all_bytes = run->run_pages * kPageBytes;
-  for (size_t at = 0; at < all_bytes; at += kMostPurgedBytes) {
-    size_t bytes = all_bytes - at < kMostPurgedBytes ? all_bytes - at : kMostPurgedBytes;
-    bool is_purged = os::purge(run->start + at, bytes);
-    count_purge(is_purged ? bytes : 0);
-    if (!is_purged) return false;
-  }
-  return true;
-}
-
 }  // namespace
 
 constexpr uint32_t RunList::bin_of(size_t pages) {
@@ -102,21 +81,6 @@ constexpr uint32_t RunList::bin_of(size_t pages) {
   uint32_t top = highest_bit(pages);
   uint32_t bin = kExactBins + (top - 6) * kBinsPerDoubling + (pages >> (top - 2) & (kBinsPerDoubling - 1));
   return bin < kBins ? bin : kBins - 1;
-}
-
-// How many dirty pages may stay now.
-size_t RunList::dirty_limit() {
-  if (purger_is_eager() && dirty_pages_ > kKeptWhenEagerPages) return 0;
-  size_t at_most = taken_pages_ > kKeptAtMostPages ? taken_pages_ : kKeptAtMostPages;
-  if (dirty_pages_ > at_most) return at_most / 2;
-  if (dirty_pages_ <= kKeptAlwaysPages) return dirty_pages_;
-  uint64_t now = os::milliseconds();
-  if (now - interval_start_ < kIntervalMilliseconds) return dirty_pages_;
-  bool is_hardly_used = taken_pages_ < dirty_pages_ / kHardlyAnyShare;
-  size_t needed = is_hardly_used ? 0 : dirty_pages_ - dirty_lowest_;
-  interval_start_ = now;
-  dirty_lowest_ = dirty_pages_;
-  return needed > kKeptAlwaysPages ? needed : kKeptAlwaysPages;
 }
 
 void RunList::insert(PageHeader* first, uint32_t pages, bool dirty) {
@@ -209,15 +173,35 @@ PageHeader* RunList::split(PageHeader* run, uint32_t pages) {
   return run;
 }
 
-PageHeader* RunList::take_locked(uint32_t pages) {
+PageHeader* RunList::take_free_locked(uint32_t pages) {
   PageHeader* run = find(bins_[true], pages);
   if (run == nullptr && (run = find(bins_[false], pages)) != nullptr) count_retaken(pages * kPageBytes);
-  if (run != nullptr) return split(run, pages);
-  run = take_fresh(pages);
+  return run == nullptr ? nullptr : split(run, pages);
+}
+
+PageHeader* RunList::take_fresh_locked(uint32_t pages) {
+  PageHeader* run = take_fresh(pages);
   if (run == nullptr) return nullptr;
   mark_run(run, pages, false);
   taken_pages_ += pages;
   return run;
+}
+
+PageHeader* RunList::take_locked(uint32_t pages) {
+  PageHeader* run = take_free_locked(pages);
+  return run != nullptr ? run : take_fresh_locked(pages);
+}
+
+PageHeader* RunList::take_one_or_fresh(uint32_t pages) {
+  LockGuard guard(lock_);
+  PageHeader* run = take_free_locked(1);
+  if (run == nullptr) run = take_fresh_locked(pages);
+  return run != nullptr ? run : take_fresh_locked(1);
+}
+
+void RunList::put_unsettled(PageHeader* head) {
+  LockGuard guard(lock_);
+  put_locked(head, head->run_pages, head->run_dirty != 0);
 }
 
 PageHeader* RunList::take_dirty(uint32_t pages) {
@@ -296,26 +280,6 @@ void RunList::put_or_keep_locked(PageHeader* head) {
   } else {
     put_locked(head, head->run_pages, true);
   }
-}
-
-void RunList::give_back_excess() {
-  size_t limit = 0;
-  {
-    LockGuard guard(lock_);
-    limit = dirty_limit();
-    if (dirty_pages_ <= limit) return;
-  }
-  give_back(limit);
-}
-
-void RunList::give_back_for(size_t pages) {
-  size_t limit = 0;
-  {
-    LockGuard guard(lock_);
-    if (dirty_pages_ <= kKeptAlwaysPages) return;
-    limit = dirty_pages_ - kKeptAlwaysPages > pages ? dirty_pages_ - pages : kKeptAlwaysPages;
-  }
-  give_back(limit);
 }
 
 bool RunList::put(PageHeader* head, PageKind kind) {
@@ -466,31 +430,6 @@ PageHeader* RunList::take_largest_dirty() {
     return run;
   }
   return nullptr;
-}
-
-size_t RunList::surplus_pages() {
-  LockGuard guard(lock_);
-  size_t surplus = surplus_;
-  surplus_ = dirty_pages_;
-  return surplus;
-}
-
-size_t RunList::give_back(size_t keep_pages) {
-  size_t given = 0;
-  for (;;) {
-    PageHeader* run = nullptr;
-    {
-      LockGuard guard(lock_);
-      if (dirty_pages_ <= keep_pages) return given;
-      run = take_largest_dirty();
-    }
-    bool purged = purge_run(run);
-    LockGuard guard(lock_);
-    uint32_t pages = run->run_pages;
-    put_locked(run, pages, !purged);
-    if (!purged) return given;
-    given += pages;
-  }
 }
 
 }  // namespace pagerun

@@ -34,6 +34,13 @@ class RunList {
   /// The same from free runs whose content is in memory already; null when none is long enough.
   PageHeader* take_dirty(uint32_t pages);
 
+  /// One page of a free run; where there is none, `pages` pages that were never used, or one of them where memory is
+  /// short. As take() otherwise.
+  PageHeader* take_one_or_fresh(uint32_t pages);
+
+  /// Puts back a run that was taken and never settled.
+  void put_unsettled(PageHeader* head);
+
   /// Gives a run that was taken, with its run_bytes set, to a made arena. Before it is settled.
   void give_owner(PageHeader* head, Arena* owner);
 
@@ -109,6 +116,8 @@ class RunList {
   };
 
   PageHeader* take_locked(uint32_t pages);
+  PageHeader* take_free_locked(uint32_t pages);
+  PageHeader* take_fresh_locked(uint32_t pages);
   PageHeader* take_aligned_locked(uint32_t pages, uint32_t align_pages);
   [[gnu::always_inline]] inline PageHeader* split(PageHeader* run, uint32_t pages);
   bool grow_locked(PageHeader* head, uint32_t pages);
@@ -125,6 +134,7 @@ class RunList {
   bool drop_guards_locked();
   PageHeader* take_largest_dirty();
   size_t dirty_limit();
+  bool is_hardly_used();
   void note_surplus() {
     if (dirty_pages_ < surplus_) surplus_ = dirty_pages_;
   }
@@ -137,7 +147,11 @@ class RunList {
   PageList guard_pages_;     // of them, those that were not dropped
   size_t surplus_ = 0;       // of dirty_pages_ since surplus_pages() was called: the same for the background thread
   uint64_t interval_start_ = 0;
-  size_t taken_pages_ = 0;  // in use by arenas and large blocks
+  uint64_t hardly_given_bytes_ = 0;    // because hardly any page was in use, and not judged yet;
+  uint64_t hardly_retaken_bytes_ = 0;  // what was taken again until then
+  uint32_t hardly_patience_ = 0;       // intervals that are waited after it was wrong,
+  uint32_t hardly_wait_ = 0;           // and those that are left of them
+  size_t taken_pages_ = 0;             // in use by arenas and large blocks
 };
 
 extern RunList run_list;

@@ -3,7 +3,7 @@
 //   4 8 12 16 | 24 32 40 48 56 64 | then 8 steps a doubling: 72 80 ... 128 | 144 160 ... 256 | 288 ... 512 | ... 32768
 //
 // Inner waste is at most 12.5 % above 64 bytes. malloc() takes the classes that are multiples of 16; the others are for
-// callers that ask for a smaller alignment.
+// callers that ask for a smaller alignment. Three classes are larger than their step (computed_class_bytes()).
 #pragma once
 
 #include <cstddef>
@@ -14,6 +14,7 @@
 
 namespace pagerun {
 
+constexpr size_t kPageBytes = 32 << 10;
 constexpr uint32_t kSmallClasses = 10;    // up to kSteppedFromBytes, listed one by one
 constexpr size_t kSmallUnit = 4;          // the smallest block
 constexpr size_t kSteppedFromBytes = 64;  // from here on kStepsPerDoubling classes a doubling
@@ -25,11 +26,26 @@ constexpr uint32_t kNoSizeClass = 255;
 
 inline constexpr uint32_t kSmallClassBytes[kSmallClasses] = {4, 8, 12, 16, 24, 32, 40, 48, 56, 64};
 
-constexpr size_t computed_class_bytes(uint32_t size_class) {
+constexpr size_t step_bytes(uint32_t size_class) {
   if (size_class < kSmallClasses) return kSmallClassBytes[size_class];
   uint32_t step = size_class - kSmallClasses;
   return (kStepsPerDoubling + 1 + step % kStepsPerDoubling) * (kSteppedFromBytes / kStepsPerDoubling)
          << (step / kStepsPerDoubling);
+}
+
+/// True when a page has room for as many blocks of `more_bytes` as of `bytes`, and they lie in as many OS pages.
+constexpr bool fills_page_alike(size_t bytes, size_t more_bytes) {
+  size_t count = kPageBytes / bytes;
+  return count == kPageBytes / more_bytes &&
+         divide_up(count * bytes, kOsPageBytes) == divide_up(count * more_bytes, kOsPageBytes);
+}
+
+/// A class whose page, full, takes as much memory with blocks of whole OS pages has such: what is live of the page
+/// later then lies in as few OS pages as can be. (7680 -> 8192, 11264 -> 12288, 15360 -> 16384)
+constexpr size_t computed_class_bytes(uint32_t size_class) {
+  size_t bytes = step_bytes(size_class), whole_bytes = round_up(bytes, kOsPageBytes);
+  bool is_middle = bytes > kOsPageBytes && bytes <= kPageBytes / 2;
+  return is_middle && fills_page_alike(bytes, whole_bytes) ? whole_bytes : bytes;
 }
 
 struct ClassTable {

@@ -6,6 +6,7 @@
 #include "../core/header_check.h"
 #include "../core/made_arena.h"
 #include "../core/mapping_table.h"
+#include "../core/purge.h"
 #include "../core/range_table.h"
 #include "../core/thread_arena.h"
 #include "../core/unreadable_blocks.h"
@@ -56,6 +57,10 @@ void check_bucket_counts(Finding& finding, const PageHeader& page) {
   const char* damage = find_wrong_count(page);
   finding.expect(damage == nullptr, damage, &page);
   check_remote_bits(finding, page);
+  // From a current page blocks are taken without a note.
+  bool is_noted = !is_taken_from(page);
+  finding.expect(!is_noted || (load_relaxed(page.purged) & ~page_free_os_pages(&page)) == 0,
+                 "purged OS pages are within free blocks", &page);
 }
 
 void check_follow(Finding& finding, const PageHeader* head) {

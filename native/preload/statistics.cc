@@ -62,6 +62,15 @@ void write_totals(FILE* stream, const FreeBlocks& free_blocks, uint64_t committe
           free_blocks.count, free_blocks.bytes, committed_bytes, reserved_bytes);
 }
 
+// What was given back, by so many system calls, and what of it was taken again, by so many page faults at most.
+void write_purges(FILE* stream, const SnapshotTotals& totals) {
+  fprintf(stream,
+          "<total type=\"purged\" count=\"%" PRIu64 "\" size=\"%" PRIu64
+          "\"/>\n"
+          "<total type=\"retaken\" count=\"%" PRIu64 "\" size=\"%" PRIu64 "\"/>\n",
+          totals.purges, totals.purged_bytes, totals.retaken_bytes / kOsPageBytes, totals.retaken_bytes);
+}
+
 uint64_t arena_bytes(const Snapshot& heap, uint64_t arena) {
   uint64_t bytes = 0;
   for (uint64_t i = 0; i < heap.page_count; i++) {
@@ -88,6 +97,7 @@ void write_info(FILE* stream, const Snapshot& heap) {
           "\"/>\n"
           "<total type=\"mmap\" count=\"%" PRIu64 "\" size=\"%" PRIu64 "\"/>\n",
           heap.totals.live_blocks, heap.totals.live_bytes, heap.mapping_count, heap.totals.mapping_bytes);
+  write_purges(stream, heap.totals);
   write_totals(stream, all, heap.totals.committed_bytes, heap.totals.reserved_bytes);
   fputs("</malloc>\n", stream);
 }
@@ -133,8 +143,9 @@ PAGERUN_EXPORT void malloc_stats() {
   SnapshotTotals totals = memory_totals();
   fprintf(stderr,
           "arenas       = %10" PRIu64 "\nsystem bytes = %10" PRIu64 "\nin use bytes = %10" PRIu64
-          "\nmmap bytes   = %10" PRIu64 "\n",
-          totals.arenas, totals.committed_bytes, totals.live_bytes, totals.mapping_bytes);
+          "\nmmap bytes   = %10" PRIu64 "\npurged bytes = %10" PRIu64 "\nretaken      = %10" PRIu64 "\n",
+          totals.arenas, totals.committed_bytes, totals.live_bytes, totals.mapping_bytes, totals.purged_bytes,
+          totals.retaken_bytes);
 }
 
 PAGERUN_EXPORT unsigned long long pagerun_lock_acquisitions() {

@@ -201,5 +201,61 @@ TEST("before a block is mapped apart, as much of what is free gives way, down to
   EXPECT_VERIFIED();
 }
 
+size_t resident_bytes_of(const void* start, size_t bytes) {
+  auto first = round_down(reinterpret_cast<uintptr_t>(start), kOsPageBytes);
+  auto end = round_up(reinterpret_cast<uintptr_t>(start) + bytes, kOsPageBytes);
+  size_t resident = 0;
+  for (uintptr_t at = first; at < end; at += kOsPageBytes)
+    resident += is_resident(reinterpret_cast<void*>(at)) ? kOsPageBytes : 0;
+  return resident;
+}
+
+TEST("the bitmaps of small blocks' pages share OS pages, though pages of larger blocks are taken in between") {
+  constexpr size_t kPages = 400, kSmallBytes = 32, kLargeBytes = 5120;
+  std::vector<void*> blocks;
+  size_t small_pages = 0;
+  const PageHeader* last = nullptr;
+  while (small_pages < kPages) {
+    blocks.push_back(allocate(kSmallBytes));
+    small_pages += header_of(blocks.back()) != last;
+    last = header_of(blocks.back());
+    if (blocks.size() % 50 == 0) blocks.push_back(allocate(kLargeBytes));
+  }
+  const Region& region = region_table.regions[0];
+  size_t resident = resident_bytes_of(region.free_bitmaps, region.used_pages * kBitmapStride);
+  EXPECT(resident < kPages * kOsPageBytes / 2);
+  free_all(blocks);
+  EXPECT_VERIFIED();
+}
+
+TEST("pages that blocks were taken from rest like the others when the background thread has looked round") {
+  std::vector<void*> blocks = fill_page(1024);
+  blocks.push_back(allocate(1024));
+  const PageHeader* page = header_of(blocks.back());
+  EXPECT(is_taken_from(*page));
+  std::vector<void*> others = fill_page(2048);
+  EXPECT(is_taken_from(*page));
+  purge_counters.passes.fetch_add(1);
+  std::vector<void*> more = fill_page(2048);
+  EXPECT(!is_taken_from(*page));
+  for (std::vector<void*>* all : {&blocks, &others, &more}) free_all(*all);
+  EXPECT_VERIFIED();
+}
+
+TEST("free runs that are given back leave hardly anything of their bitmaps in memory, and can be used again") {
+  constexpr size_t kBlocks = 2000000;
+  for (int life = 0; life < 2; life++) {
+    std::vector<void*> blocks;
+    for (size_t i = 0; i < kBlocks; i++) blocks.push_back(allocate(16));
+    const Region& region = region_table.regions[0];
+    size_t table_bytes = region.used_pages * kBitmapStride;
+    EXPECT(resident_bytes_of(region.free_bitmaps, table_bytes) > table_bytes / 2);
+    free_all(blocks);
+    purge(true);
+    EXPECT(resident_bytes_of(region.free_bitmaps, table_bytes) < table_bytes / 8);
+    EXPECT_VERIFIED();
+  }
+}
+
 }  // namespace
 }  // namespace pagerun

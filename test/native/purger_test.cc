@@ -118,7 +118,7 @@ TEST("without a delay to keep, and with none wanted, the thread does as it is to
   EXPECT_VERIFIED();
 }
 
-TEST("a child of fork has no such thread until it grows, then one of its own; the parent keeps its own") {
+TEST("a child of fork has no such thread until it allocates, then one of its own; the parent keeps its own") {
   if (harness::kSanitized) return;  // whose own locks may be held for ever in the child
   purger_set_delay(kDelayMs);
   {

@@ -333,5 +333,21 @@ TEST("a run that is in use stays so when its last pin goes") {
   EXPECT(run_list.put(run, PageKind::kRun));
 }
 
+TEST("one page comes from a free run; only where there is none several come, which were never used") {
+  while (PageHeader* run = run_list.take_one_or_fresh(8)) {
+    if (run->run_pages == 8) {
+      EXPECT_EQ(number_of(run) + 8, region_table.regions[0].used_pages);
+      EXPECT_EQ(run->run_dirty, 0u);
+      run_list.put_unsettled(run);
+      break;
+    }
+    EXPECT_EQ(run->run_pages, 1u);
+  }
+  size_t dirty_pages = run_list.dirty_pages();
+  PageHeader* one = run_list.take_one_or_fresh(8);
+  EXPECT_EQ(one->run_pages, 1u);
+  EXPECT_EQ(run_list.dirty_pages(), dirty_pages);
+}
+
 }  // namespace
 }  // namespace pagerun

@@ -20,8 +20,16 @@ TEST("the first classes are 4, 8, 12, 16, 24 and 32 bytes") {
   for (uint32_t c = 0; c < 6; c++) EXPECT_EQ(class_bytes(c), first[c]);
 }
 
-TEST("classes grow strictly, end at the largest block size, and fit into the header's byte") {
-  for (uint32_t c = 1; c < kClassCount; c++) EXPECT(class_bytes(c) > class_bytes(c - 1));
+// The classes that are rounded up to whole OS pages are as large as the next one.
+bool is_rounded_up(uint32_t size_class) { return class_bytes(size_class) == class_bytes(size_class + 1); }
+
+TEST("classes grow strictly but for three, end at the largest block size, and fit into the header's byte") {
+  uint32_t rounded_up = 0;
+  for (uint32_t c = 1; c < kClassCount; c++) {
+    EXPECT(class_bytes(c) >= class_bytes(c - 1));
+    rounded_up += is_rounded_up(c - 1);
+  }
+  EXPECT_EQ(rounded_up, 3u);
   EXPECT_EQ(class_bytes(kClassCount - 1), kMaxBlockBytes);
   EXPECT(kClassCount <= kNoSizeClass);
 }
@@ -38,7 +46,7 @@ TEST("class_of is the smallest class that fits, for every size up to the largest
     size_t step = alignment <= 64 ? 1 : 7;
     for (size_t bytes = 0; bytes <= kMaxBlockBytes; bytes += step) {
       uint32_t size_class = class_of(bytes, alignment);
-      if (!EXPECT_EQ(size_class, smallest_class(bytes, alignment))) return;
+      if (!EXPECT_EQ(class_bytes(size_class), class_bytes(smallest_class(bytes, alignment)))) return;
     }
     EXPECT_EQ(class_of(kMaxBlockBytes, alignment), kClassCount - 1);
   }
@@ -46,17 +54,27 @@ TEST("class_of is the smallest class that fits, for every size up to the largest
 
 TEST("the arithmetic of larger classes agrees with the search, for every size") {
   for (size_t bytes = kSteppedFromBytes + 1; bytes <= kMaxBlockBytes; bytes++) {
-    if (!EXPECT_EQ(stepped_class_of(bytes), smallest_class(bytes, 1))) return;
+    if (!EXPECT_EQ(class_bytes(stepped_class_of(bytes)), class_bytes(smallest_class(bytes, 1)))) return;
   }
 }
 
 TEST("a size of a class gets exactly that class") {
-  for (uint32_t c = 0; c < kClassCount; c++) EXPECT_EQ(class_of(class_bytes(c), 1), c);
+  for (uint32_t c = 0; c < kClassCount; c++) EXPECT_EQ(class_bytes(class_of(class_bytes(c), 1)), class_bytes(c));
 }
 
-TEST("inner waste is at most 12.5 percent above 64 bytes") {
+TEST("a full page of a class that is rounded up to whole OS pages takes no more of them than one of its step would") {
+  for (uint32_t c = 0; c + 1 < kClassCount; c++) {
+    if (!is_rounded_up(c)) continue;
+    size_t count = class_capacity(c);
+    EXPECT_EQ(class_bytes(c) % kOsPageBytes, 0u);
+    EXPECT_EQ(kPageBytes / step_bytes(c), count);
+    EXPECT_EQ(divide_up(count * step_bytes(c), kOsPageBytes) * kOsPageBytes, count * class_bytes(c));
+  }
+}
+
+TEST("inner waste is at most 12.5 percent above 64 bytes, what whole OS pages add left out") {
   for (size_t bytes = 65; bytes <= kMaxBlockBytes; bytes++) {
-    size_t block_bytes = class_bytes(class_of(bytes, 1));
+    size_t block_bytes = step_bytes(class_of(bytes, 1));
     if (!EXPECT_AT_MOST((block_bytes - bytes) * 8, block_bytes)) {
       fprintf(stderr, "  %zu bytes get a block of %zu\n", bytes, block_bytes);
     }
@@ -65,7 +83,7 @@ TEST("inner waste is at most 12.5 percent above 64 bytes") {
 
 TEST("inner waste is at most 12.5 percent above 64 bytes of a size that 16-byte alignment has rounded up") {
   for (size_t bytes = 80; bytes <= kMaxBlockBytes; bytes += 16) {
-    size_t block_bytes = class_bytes(class_of(bytes, 16));
+    size_t block_bytes = step_bytes(class_of(bytes, 16));
     EXPECT_AT_MOST((block_bytes - bytes) * 8, block_bytes);
   }
 }

@@ -56,6 +56,11 @@ const Corruption kOfBucketPages[] = {
        heap.partial->remote_bits[0].fetch_or(1ull << 3);
        return heap.partial;
      }},
+    {"an OS page with blocks in use counts as given back", "purged OS pages are within free blocks",
+     [](Heap& heap) -> const void* {
+       heap.full->purged |= 1;
+       return heap.full;
+     }},
     {"the size class is another", "block_bytes == class_bytes(size_class)",
      [](Heap& heap) -> const void* {
        heap.full->size_class++;
