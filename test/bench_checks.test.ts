@@ -40,7 +40,7 @@ test(
     const files = ["core/allocator.cc", "core/arena.cc", "core/run_list.cc", "preload/malloc.cc"];
     const args = [...flags, "-Werror", "-fsyntax-only", "-Inative", "-DPAGERUN_WITHOUT_CHECKS"];
     const paths = files.map((file) => join("native", file));
-    const compiler = process.env["CXX"] ?? "c++";
+    const compiler = process.env.CXX ?? "c++";
     const { status, stderr } = spawnSync(compiler, [...args, ...paths], { cwd: root, encoding: "utf8" });
     expect(stderr).toBe("");
     expect(status).toBe(0);
