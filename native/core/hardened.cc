@@ -234,6 +234,13 @@ inline uint32_t count_of(const Quarantine& quarantine) { return quarantine.last 
   return Misuse::kNone;
 }
 
+// What a sized free may name. A block of no bytes that must lie at a large alignment has one.
+bool is_size_of(const Block& block, size_t bytes) {
+  bool is_exact = (process_policies & kSized) && block.kind != static_cast<uint32_t>(PageKind::kRun);
+  if (!is_exact) return bytes <= block.usable_bytes;
+  return bytes == block.usable_bytes || (bytes == 0 && block.usable_bytes == 1);
+}
+
 // A free that the fast path does not serve.
 [[gnu::noinline]] Misuse deallocate_far(void* ptr, size_t bytes) {
   if (ptr == nullptr) return Misuse::kNone;
@@ -244,10 +251,7 @@ inline uint32_t count_of(const Quarantine& quarantine) { return quarantine.last 
   Block block;
   Misuse misuse = place_of(ptr, &place, &block);
   if (misuse != Misuse::kNone) return misuse;
-  if (bytes != kAnyBytes) {
-    bool is_exact = (process_policies & kSized) && block.kind != static_cast<uint32_t>(PageKind::kRun);
-    if (is_exact ? bytes != block.usable_bytes : bytes > block.usable_bytes) return Misuse::kWrongSize;
-  }
+  if (bytes != kAnyBytes && !is_size_of(block, bytes)) return Misuse::kWrongSize;
   return deallocate_found(place, ptr);
 }
 

@@ -258,6 +258,7 @@ bool MappingTable::move(Mapping* mapping, size_t bytes) {
 }
 
 void* MappingTable::resize(void* ptr, size_t asked_bytes, const Arena* asker) {
+  if (asked_bytes > PTRDIFF_MAX) return nullptr;
   LockGuard guard(lock_);
   Mapping* entry = entries_.holding(ptr);
   if (entry == nullptr || entry->address != ptr || entry->is_freed) return nullptr;  // another thread has freed it

@@ -3,7 +3,7 @@
 //   4 8 12 16 | 24 32 40 48 56 64 | then 8 steps a doubling: 72 80 ... 128 | 144 160 ... 256 | 288 ... 512 | ... 32768
 //
 // Inner waste is at most 12.5 % above 64 bytes. malloc() takes the classes that are multiples of 16; the others are for
-// callers that ask for a smaller alignment. Three classes are larger than their step (computed_class_bytes()).
+// callers that ask for a smaller alignment. Two classes are larger than their step (computed_class_bytes()).
 #pragma once
 
 #include <cstddef>
@@ -41,11 +41,13 @@ constexpr bool fills_page_alike(size_t bytes, size_t more_bytes) {
 }
 
 /// A class whose page, full, takes as much memory with blocks of whole OS pages has such: what is live of the page
-/// later then lies in as few OS pages as can be. (7680 -> 8192, 11264 -> 12288, 15360 -> 16384)
+/// later then lies in as few OS pages as can be. (7680 -> 8192, 15360 -> 16384; 11264 -> 12288 would waste more than an
+/// eighth of some blocks)
 constexpr size_t computed_class_bytes(uint32_t size_class) {
   size_t bytes = step_bytes(size_class), whole_bytes = round_up(bytes, kOsPageBytes);
-  bool is_middle = bytes > kOsPageBytes && bytes <= kPageBytes / 2;
-  return is_middle && fills_page_alike(bytes, whole_bytes) ? whole_bytes : bytes;
+  if (bytes <= kOsPageBytes || bytes > kPageBytes / 2) return bytes;
+  size_t most_waste = whole_bytes - step_bytes(size_class - 1) - 1;
+  return fills_page_alike(bytes, whole_bytes) && most_waste * 8 <= whole_bytes ? whole_bytes : bytes;
 }
 
 struct ClassTable {

@@ -338,6 +338,33 @@ TEST("a reset of a hardened arena clears what was live, so that nothing is found
   EXPECT_VERIFIED();
 }
 
+TEST("realloc of a large block to more than there is refuses, and the block stays") {
+  harden(kAllPolicies);
+  for (size_t bytes : {size_t{100000}, size_t{64} << 20}) {
+    auto* block = static_cast<char*>(allocate(bytes));
+    memset(block, 9, bytes);
+    for (size_t more : {size_t{PTRDIFF_MAX}, size_t{PTRDIFF_MAX} + 1, SIZE_MAX - 4096, SIZE_MAX}) {
+      void* result = block;
+      EXPECT_EQ(reallocate(block, more, &result), Misuse::kNone);
+      EXPECT_EQ(result, static_cast<void*>(nullptr));
+    }
+    EXPECT_EQ(block[0], 9);
+    EXPECT_EQ(block[bytes - 1], 9);
+    EXPECT_EQ(deallocate(block), Misuse::kNone);
+  }
+  EXPECT_VERIFIED();
+}
+
+TEST("a block of no bytes is freed by its size, whatever its alignment") {
+  harden(kAllPolicies);
+  for (size_t alignment = 16; alignment <= 1 << 20; alignment *= 2) {
+    void* block = allocate_aligned(alignment, 0);
+    EXPECT_EQ(hardened_deallocate(block, 2), Misuse::kWrongSize);
+    EXPECT_EQ(hardened_deallocate(block, 0), Misuse::kNone);
+  }
+  EXPECT_VERIFIED();
+}
+
 TEST("frees by other threads are checked like the owner's, and their blocks come back") {
   harden(kAllPolicies);
   std::vector<void*> blocks;
