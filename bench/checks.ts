@@ -5,7 +5,7 @@ import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { geometricMean } from "#figures/statistics.js";
 import { countInstructions, type Figures } from "./instructions.js";
-import { UsageError } from "./options.js";
+import { kExitUsage, UsageError } from "./options.js";
 import { buildUnchecked } from "./unchecked.js";
 
 const kHelp = `usage: npm run bench:checks
@@ -34,7 +34,7 @@ function main(args: readonly string[]): number {
   if (args.length > 0) {
     const isHelp = args.includes("--help");
     (isHelp ? process.stdout : process.stderr).write(kHelp);
-    return isHelp ? 0 : 2;
+    return isHelp ? 0 : kExitUsage;
   }
   const root = resolve(fileURLToPath(new URL("../..", import.meta.url)));
   const release = join(root, "build", "Release");
@@ -45,7 +45,7 @@ function main(args: readonly string[]): number {
   } catch (error) {
     if (!(error instanceof UsageError)) throw error;
     console.error(error.message);
-    return 2;
+    return kExitUsage;
   }
   return 0;
 }

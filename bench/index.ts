@@ -12,7 +12,18 @@ import { findPreloadContenders, type PreloadContender, provePreload } from "./co
 import { contentionCommand } from "./contention/command.js";
 import { asksForContention } from "./contention/options.js";
 import { installHint, scriptVersion } from "./js/contenders.js";
-import { isWanted, kHelp, kScriptNames, type Options, parseOptions, type ScriptName, UsageError } from "./options.js";
+import {
+  isWanted,
+  kExitFailure,
+  kExitInterrupted,
+  kExitUsage,
+  kHelp,
+  kScriptNames,
+  type Options,
+  parseOptions,
+  type ScriptName,
+  UsageError,
+} from "./options.js";
 import { isTraceWanted, type NativeBench, type Plan, planCore, planScripts, planTraces, Selection } from "./plan.js";
 import { renderReport } from "./report/page.js";
 import { type Row, rowsFromResults } from "./rows.js";
@@ -26,11 +37,8 @@ import { asRows, verdictRows } from "./verdicts.js";
 const kRoot = resolve(fileURLToPath(new URL("../..", import.meta.url)));
 const kBuild = join(kRoot, "build", "Release");
 
-const kExitFailure = 1;
 /** Set for the bench that --node has started. */
 const kChosenNode = "PAGERUN_BENCH_IN_NODE";
-const kExitUsage = 2;
-const kExitInterrupted = 130;
 
 /** Every other round has latency trials; in a quick comparison only the first one. */
 const kLatencyEvery = 2;

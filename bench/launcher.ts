@@ -9,15 +9,13 @@ import { parseArgs } from "node:util";
 import { describeLoad, describeMachine, formatMachine } from "#figures/machine.js";
 import { orderForRound } from "#figures/rounds.js";
 import { median } from "#figures/statistics.js";
-import { parsePositiveInteger, UsageError } from "./options.js";
+import { kExitFailure, kExitUsage, parsePositiveInteger, UsageError } from "./options.js";
 
 const kRoot = resolve(fileURLToPath(new URL("../..", import.meta.url)));
 const kCli = join(kRoot, "dist", "cjs", "cli.js");
 const kCommand = "/bin/true";
 const kRounds = 25;
 const kLimitMs = 60;
-const kExitFailure = 1;
-const kExitUsage = 2;
 
 const kHelp = `usage: npm run bench:launcher [-- options]
 

@@ -59,7 +59,12 @@ export interface Options {
   help: boolean;
 }
 
-/** A mistake of the caller: printed as one line, exit code 2. */
+/** Exit codes that all commands of the bench share. */
+export const kExitFailure = 1;
+export const kExitUsage = 2;
+export const kExitInterrupted = 130;
+
+/** A mistake of the caller: printed as one line, exit code kExitUsage. */
 export class UsageError extends Error {
   override name = "UsageError";
 }

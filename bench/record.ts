@@ -7,15 +7,13 @@ import { dirname, join, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { brotliCompressSync, constants } from "node:zlib";
 import { formatMebibytes } from "#figures/format.js";
-import { UsageError } from "./options.js";
+import { kExitFailure, kExitUsage, UsageError } from "./options.js";
 import { kRecordHelp, parseRecordOptions, type RecordOptions } from "./record-options.js";
 
 const kRoot = resolve(fileURLToPath(new URL("../..", import.meta.url)));
 const kRecorder = join(kRoot, "build", "Release", "librecorder.so");
 const kBenchProgram = join(kRoot, "build", "Release", "pagerun_bench");
 
-const kExitFailure = 1;
-const kExitUsage = 2;
 const kExitNoCommand = 127;
 /** Nearly as small as the best, in a tenth of its time. */
 const kBrotliQuality = 9;

@@ -4,7 +4,7 @@ import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import { UsageError } from "../options.js";
+import { kExitFailure, kExitInterrupted, kExitUsage, UsageError } from "../options.js";
 import { verdictLine } from "../terminal.js";
 import { asRows } from "../verdicts.js";
 import { compileSqlite, installPackages } from "./install.js";
@@ -15,9 +15,6 @@ import { type AppRow, appVerdictsOf } from "./verdicts.js";
 const kRoot = resolve(fileURLToPath(new URL("../../..", import.meta.url)));
 const kPrograms = join(kRoot, "bench", "apps", "programs");
 const kOwn = "pagerun";
-const kExitFailure = 1;
-const kExitUsage = 2;
-const kExitInterrupted = 130;
 
 function note(text: string): void {
   process.stderr.write(`${text}\n`);

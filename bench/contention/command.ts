@@ -7,7 +7,7 @@ import { formatTable } from "#figures/format.js";
 import { describeLoad, describeMachine, formatMachine } from "#figures/machine.js";
 import { formatClock, Progress } from "#figures/progress.js";
 import { describeEnd, runChild } from "../child.js";
-import { UsageError } from "../options.js";
+import { kExitFailure, kExitInterrupted, UsageError } from "../options.js";
 import { panelsFile } from "./curves.js";
 import { findingsOf, tablesOf } from "./findings.js";
 import { type ContentionOptions, kContentionHelp, parseContentionOptions } from "./options.js";
@@ -16,9 +16,6 @@ import { mainPanels, renderContention } from "./report.js";
 import { type ContentionRow, rowsOf, type Sample, sampleFrom } from "./rows.js";
 
 const kTrialLimitMs = 60_000;
-
-const kExitFailure = 1;
-const kExitInterrupted = 130;
 
 /** Runs trials until there are enough, the time is over, or stop() is called. */
 class Contention {
