@@ -54,17 +54,19 @@ inline void header_check_counts(const PageHeader* page) {
 /// A free run that starts at `first` is one at both ends, within its region, and nobody's: a bucket page is none,
 /// whatever its kind says. No run is 0 pages long: the page before a free run is not free.
 inline void check_free_run(const PageHeader* first) {
+  if constexpr (!kHasChecks) return;
   uint32_t pages = first->run_pages;
   const PageHeader* last = first + pages - 1;
   bool is_run = load_relaxed(first->kind) == PageKind::kFree && is_in_header_table(last) &&
                 load_relaxed(last->kind) == PageKind::kFree && last->run_pages == pages && first->run_dirty <= 1;
-  if (kHasChecks && !is_run) header_damaged(first, "both ends of a free run name its length");
+  if (!is_run) header_damaged(first, "both ends of a free run name its length");
   if (owner_of(*first) != nullptr) header_damaged(first, "a free run has no owner");
 }
 
 /// True when a head of a run is one in use, false when it is not settled. The length of such a run stands twice: in
 /// pages, and in what its user may use. A bucket page is none here, either.
 [[gnu::always_inline]] inline bool is_run_in_use(const PageHeader* head) {
+  if constexpr (!kHasChecks) return is_settled(*head);
   if (head->block_bytes != kRunBlock) [[unlikely]] {
     if (!is_settled(*head)) return false;
     header_damaged(head, "block_bytes of a run is its mark");
