@@ -29,6 +29,7 @@ constexpr uint64_t kLooksPerJudgement = 8;
 constexpr uint64_t kLeastJudgedBytes = 4 << 20;
 constexpr size_t kMostSurplusPages = (128 << 20) / kPageBytes;
 constexpr size_t kLeftAlonePages = 8;  // not worth staying awake for
+constexpr uint64_t kQuietTakes = 64;   // of the run list's lock, in the time between two looks without patience
 
 int64_t delay() {
   int64_t milliseconds = purger.delay_ms.load(std::memory_order_relaxed);
@@ -44,14 +45,14 @@ bool change_state(PurgerState from, PurgerState to) {
   return purger.state.compare_exchange_strong(expected, static_cast<uint32_t>(to), std::memory_order_seq_cst);
 }
 
-// Dirty pages beyond those that were needed since the last look, as many as one look gives back. Bytes given back.
-size_t give_back_surplus(bool is_all) {
-  size_t surplus = run_list.surplus_pages(), dirty = 0;
+// As many of `surplus` dirty pages as one look gives back. Bytes given back.
+size_t give_back_surplus(size_t surplus) {
+  size_t dirty = 0;
   {
     LockGuard guard(run_list.lock());
     dirty = run_list.dirty_pages();
   }
-  if (is_all || surplus > dirty) surplus = dirty;
+  if (surplus > dirty) surplus = dirty;
   size_t most = dirty / 2 > kMostSurplusPages ? dirty / 2 : kMostSurplusPages;
   if (surplus > most) surplus = most;
   return surplus == 0 ? 0 : run_list.give_back(dirty - surplus) * kPageBytes;
@@ -71,18 +72,32 @@ class Looks {
   }
 
  private:
-  uint64_t milliseconds_between() const {
+  uint64_t milliseconds_between(uint64_t patience) const {
     int64_t wanted = delay();
     if (wanted < 0) return UINT32_MAX;
-    uint64_t between = static_cast<uint64_t>(wanted) * patience_ / kLooksPerDelay;
+    uint64_t between = static_cast<uint64_t>(wanted) * patience / kLooksPerDelay;
     if (purger_is_eager()) between /= kEagerShare;
     if (purger_is_eager() && between > kMostEagerMilliseconds) between = kMostEagerMilliseconds;
     return between == 0 ? 1 : between;
   }
 
-  // Until it is time for the next look, somebody calls for it, or the budget is nearly used up.
+  // Until it is time for the next look. Patience is with a program that wants its pages again: it ends when hardly any
+  // come and go, and what is dirty then has rested.
   void rest() {
-    for (uint64_t left = milliseconds_between(); left > 0;) {
+    surplus_ = SIZE_MAX;
+    is_quiet();
+    for (uint64_t waits = patience_; waits > 0; waits--) {
+      bool is_due = !rest_once();
+      size_t surplus = run_list.surplus_pages();
+      bool is_resting = is_quiet();
+      if (is_resting || surplus < surplus_) surplus_ = surplus;
+      if (is_resting || is_due) return;
+    }
+  }
+
+  // False when somebody calls for the next look meanwhile, or the budget is nearly used up.
+  bool rest_once() {
+    for (uint64_t left = milliseconds_between(1); left > 0;) {
       bool has_budget = purger.budget_bytes.load(std::memory_order_relaxed) != 0;
       uint64_t step = has_budget && left > kBudgetMilliseconds ? kBudgetMilliseconds : left;
       os::wait_while(purger.calls, calls_, static_cast<int64_t>(step));
@@ -90,16 +105,25 @@ class Looks {
       uint32_t called = purger.calls.load(std::memory_order_relaxed) - calls_;
       calls_ += called;
       if (has_budget) find_eager();
-      if (called != 0 || purger_is_eager()) return;
+      if (called != 0 || purger_is_eager()) return false;
     }
+    return true;
+  }
+
+  // True when hardly any pages came and went since it was asked last.
+  bool is_quiet() {
+    LockGuard guard(run_list.lock());
+    uint64_t takes = run_list.lock().taken() - seen_takes_;
+    seen_takes_ += takes;
+    return takes <= kQuietTakes;
   }
 
   // True when all that rests was given back, and what does not rest is not worth another look.
   bool look() {
     if (delay() < 0) return true;
     find_eager();
-    give_back_surplus(purger_is_eager());
-    uint64_t work = milliseconds_between() / kWorkShare;
+    give_back_surplus(purger_is_eager() ? SIZE_MAX : surplus_);
+    uint64_t work = milliseconds_between(patience_) / kWorkShare;
     if (work < kLeastWorkMilliseconds) work = kLeastWorkMilliseconds;
     bool is_all = purger_is_eager() || delay() == 0;
     bool is_at_end = sweep_.go_on(is_all ? SweepWhich::kChanged : SweepWhich::kQuiet, os::milliseconds() + work);
@@ -144,6 +168,8 @@ class Looks {
   uint32_t calls_ = 0;
   uint64_t looks_ = 0;
   uint64_t patience_ = 1;
+  size_t surplus_ = 0;  // dirty pages that were not needed since the last look
+  uint64_t seen_takes_ = 0;
   uint64_t purged_ = 0;
   uint64_t retaken_ = 0;
 };
@@ -217,7 +243,7 @@ size_t purge(bool force, size_t keep_pages) {
   Sweep sweep;
   sweep.go_on(force ? SweepWhich::kAll : SweepWhich::kQuiet, UINT64_MAX);
   given += sweep.given_bytes();
-  return given + (force ? run_list.give_back(keep_pages) * kPageBytes : give_back_surplus(false));
+  return given + (force ? run_list.give_back(keep_pages) * kPageBytes : give_back_surplus(run_list.surplus_pages()));
 }
 
 void purger_fork() {

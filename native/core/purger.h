@@ -9,8 +9,9 @@
 //
 // What rests is what did not change from one look to the next: bucket pages into which nobody freed, and as many free
 // pages as were not needed at any moment in between. When much of what was given back is taken again, the delay grows,
-// up to kMostPatience times; it shrinks again when little is. One look takes at most 1 / kWorkShare of the time between
-// two, and gives back kMostSurplusPages or half of what rests in free runs.
+// up to kMostPatience times; it shrinks again when little is, and does not count while nobody takes or frees pages. One
+// look takes at most 1 / kWorkShare of the time between two, and gives back kMostSurplusPages or half of what rests in
+// free runs.
 //
 // The thread is started where memory is allocated, never where it is freed: the C library allocates for it, and frees
 // memory under locks that starting a thread takes. Thread rule: any thread; the words below are atomic.
