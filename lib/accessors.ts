@@ -1,9 +1,9 @@
 // The accessors of a Block: values of C in its memory, at any offset in bytes, in the machine's order, which is little
-// endian. Owns the DataView that they go through; whose memory that is, and for how long, is lib/block.ts.
+// endian. Owns the DataView that they go through; whose memory that is, and for how long, is lib/block.ts. Those of most
+// Blocks are the quicker ones of lib/heap-block.ts, which come here with what they refuse.
 //
-// The fast way is that of DataView, whose own check of bounds is the only one; a refusal, and every other reason not to
-// take it, leads to the slow way, which throws the error or finds the memory. It matters that no code of the program
-// runs between the check that the memory is live and the access: offset and value are numbers, or not used.
+// It matters that no code of the program runs between the check of an access and the access: offset and value are
+// numbers, or not used.
 // Thread rule: an object belongs to the thread that made it.
 import { invalidArgument, type PagerunError } from "./errors.js";
 import { Life } from "./ledger.js";
@@ -25,22 +25,34 @@ function wrongValue(expected: "number" | "bigint", value: unknown): PagerunError
  */
 export let openMemory: (accessors: Accessors, memory: DataView, start: number, gate: Life | undefined) => void;
 
-/** Takes the memory away again. */
+/** Takes all memory away again. */
 export let shutMemory: (accessors: Accessors) => void;
+
+/** Gives the accessors of lib/heap-block.ts all of their memory. */
+export let openQuickly: (accessors: Accessors, memory: DataView) => void;
+let quickOf: (accessors: Accessors) => DataView;
 
 export abstract class Accessors {
   #memory: DataView = noMemory;
+  #quick: DataView = noMemory;
+  #bytes = 0;
   #start = 0;
   #gate: Life = shut;
 
   static {
     openMemory = (accessors, memory, start, gate) => {
       accessors.#memory = memory;
+      accessors.#bytes = memory.byteLength;
       accessors.#start = start;
       accessors.#gate = gate ?? shut;
     };
+    openQuickly = (accessors, memory) => {
+      accessors.#quick = memory;
+    };
+    quickOf = (accessors) => accessors.#quick;
     shutMemory = (accessors) => {
       accessors.#memory = noMemory;
+      accessors.#quick = noMemory;
       accessors.#gate = shut;
     };
   }
@@ -48,8 +60,13 @@ export abstract class Accessors {
   /** @internal */
   abstract [reach](call: string, offset: number, bytes: number): DataView;
 
+  /** Whether all of a value is in the memory. */
+  #has(offset: number, bytes: number): boolean {
+    return typeof offset === "number" && offset >>> 0 === offset && offset <= this.#bytes - bytes && !this.#gate.isOver;
+  }
+
   getInt8(offset = 0): number {
-    if (typeof offset === "number" && (offset | 0) === offset && !this.#gate.isOver) {
+    if (this.#has(offset, 1)) {
       try {
         return this.#memory.getInt8(offset);
       } catch {}
@@ -58,7 +75,7 @@ export abstract class Accessors {
   }
 
   getUint8(offset = 0): number {
-    if (typeof offset === "number" && (offset | 0) === offset && !this.#gate.isOver) {
+    if (this.#has(offset, 1)) {
       try {
         return this.#memory.getUint8(offset);
       } catch {}
@@ -67,7 +84,7 @@ export abstract class Accessors {
   }
 
   getInt16(offset = 0): number {
-    if (typeof offset === "number" && (offset | 0) === offset && !this.#gate.isOver) {
+    if (this.#has(offset, 2)) {
       try {
         return this.#memory.getInt16(offset, true);
       } catch {}
@@ -76,7 +93,7 @@ export abstract class Accessors {
   }
 
   getUint16(offset = 0): number {
-    if (typeof offset === "number" && (offset | 0) === offset && !this.#gate.isOver) {
+    if (this.#has(offset, 2)) {
       try {
         return this.#memory.getUint16(offset, true);
       } catch {}
@@ -85,7 +102,7 @@ export abstract class Accessors {
   }
 
   getInt32(offset = 0): number {
-    if (typeof offset === "number" && (offset | 0) === offset && !this.#gate.isOver) {
+    if (this.#has(offset, 4)) {
       try {
         return this.#memory.getInt32(offset, true);
       } catch {}
@@ -94,7 +111,7 @@ export abstract class Accessors {
   }
 
   getUint32(offset = 0): number {
-    if (typeof offset === "number" && (offset | 0) === offset && !this.#gate.isOver) {
+    if (this.#has(offset, 4)) {
       try {
         return this.#memory.getUint32(offset, true);
       } catch {}
@@ -103,7 +120,7 @@ export abstract class Accessors {
   }
 
   getInt64(offset = 0): bigint {
-    if (typeof offset === "number" && (offset | 0) === offset && !this.#gate.isOver) {
+    if (this.#has(offset, 8)) {
       try {
         return this.#memory.getBigInt64(offset, true);
       } catch {}
@@ -112,7 +129,7 @@ export abstract class Accessors {
   }
 
   getUint64(offset = 0): bigint {
-    if (typeof offset === "number" && (offset | 0) === offset && !this.#gate.isOver) {
+    if (this.#has(offset, 8)) {
       try {
         return this.#memory.getBigUint64(offset, true);
       } catch {}
@@ -121,7 +138,7 @@ export abstract class Accessors {
   }
 
   getFloat32(offset = 0): number {
-    if (typeof offset === "number" && (offset | 0) === offset && !this.#gate.isOver) {
+    if (this.#has(offset, 4)) {
       try {
         return this.#memory.getFloat32(offset, true);
       } catch {}
@@ -130,7 +147,7 @@ export abstract class Accessors {
   }
 
   getFloat64(offset = 0): number {
-    if (typeof offset === "number" && (offset | 0) === offset && !this.#gate.isOver) {
+    if (this.#has(offset, 8)) {
       try {
         return this.#memory.getFloat64(offset, true);
       } catch {}
@@ -140,7 +157,7 @@ export abstract class Accessors {
 
   setInt8(offset: number, value: number): void {
     if (typeof value !== "number") throw wrongValue("number", value);
-    if (typeof offset === "number" && (offset | 0) === offset && !this.#gate.isOver) {
+    if (this.#has(offset, 1)) {
       try {
         this.#memory.setInt8(offset, value);
         return;
@@ -151,7 +168,7 @@ export abstract class Accessors {
 
   setUint8(offset: number, value: number): void {
     if (typeof value !== "number") throw wrongValue("number", value);
-    if (typeof offset === "number" && (offset | 0) === offset && !this.#gate.isOver) {
+    if (this.#has(offset, 1)) {
       try {
         this.#memory.setUint8(offset, value);
         return;
@@ -162,7 +179,7 @@ export abstract class Accessors {
 
   setInt16(offset: number, value: number): void {
     if (typeof value !== "number") throw wrongValue("number", value);
-    if (typeof offset === "number" && (offset | 0) === offset && !this.#gate.isOver) {
+    if (this.#has(offset, 2)) {
       try {
         this.#memory.setInt16(offset, value, true);
         return;
@@ -173,7 +190,7 @@ export abstract class Accessors {
 
   setUint16(offset: number, value: number): void {
     if (typeof value !== "number") throw wrongValue("number", value);
-    if (typeof offset === "number" && (offset | 0) === offset && !this.#gate.isOver) {
+    if (this.#has(offset, 2)) {
       try {
         this.#memory.setUint16(offset, value, true);
         return;
@@ -184,7 +201,7 @@ export abstract class Accessors {
 
   setInt32(offset: number, value: number): void {
     if (typeof value !== "number") throw wrongValue("number", value);
-    if (typeof offset === "number" && (offset | 0) === offset && !this.#gate.isOver) {
+    if (this.#has(offset, 4)) {
       try {
         this.#memory.setInt32(offset, value, true);
         return;
@@ -195,7 +212,7 @@ export abstract class Accessors {
 
   setUint32(offset: number, value: number): void {
     if (typeof value !== "number") throw wrongValue("number", value);
-    if (typeof offset === "number" && (offset | 0) === offset && !this.#gate.isOver) {
+    if (this.#has(offset, 4)) {
       try {
         this.#memory.setUint32(offset, value, true);
         return;
@@ -206,7 +223,7 @@ export abstract class Accessors {
 
   setInt64(offset: number, value: bigint): void {
     if (typeof value !== "bigint") throw wrongValue("bigint", value);
-    if (typeof offset === "number" && (offset | 0) === offset && !this.#gate.isOver) {
+    if (this.#has(offset, 8)) {
       try {
         this.#memory.setBigInt64(offset, value, true);
         return;
@@ -217,7 +234,7 @@ export abstract class Accessors {
 
   setUint64(offset: number, value: bigint): void {
     if (typeof value !== "bigint") throw wrongValue("bigint", value);
-    if (typeof offset === "number" && (offset | 0) === offset && !this.#gate.isOver) {
+    if (this.#has(offset, 8)) {
       try {
         this.#memory.setBigUint64(offset, value, true);
         return;
@@ -228,7 +245,7 @@ export abstract class Accessors {
 
   setFloat32(offset: number, value: number): void {
     if (typeof value !== "number") throw wrongValue("number", value);
-    if (typeof offset === "number" && (offset | 0) === offset && !this.#gate.isOver) {
+    if (this.#has(offset, 4)) {
       try {
         this.#memory.setFloat32(offset, value, true);
         return;
@@ -239,7 +256,7 @@ export abstract class Accessors {
 
   setFloat64(offset: number, value: number): void {
     if (typeof value !== "number") throw wrongValue("number", value);
-    if (typeof offset === "number" && (offset | 0) === offset && !this.#gate.isOver) {
+    if (this.#has(offset, 8)) {
       try {
         this.#memory.setFloat64(offset, value, true);
         return;
@@ -248,3 +265,6 @@ export abstract class Accessors {
     this[reach]("setFloat64", offset, 8).setFloat64(offset - this.#start, value, true);
   }
 }
+
+/** What the accessors of lib/heap-block.ts go through; without bytes where there is none. */
+export const quickMemoryOf = quickOf!;

@@ -1,9 +1,10 @@
 // alloc: how a Block comes by its block. Owns the heap as a home of Blocks; what a Block is, is lib/block.ts.
 // Thread rule: any thread.
 import { alignmentFrom } from "./arguments.js";
-import { asFrom, type Block, makeBlock, memorySizeFrom } from "./block.js";
+import { asFrom, type Block, makeBlock, memorySizeFrom, plainAlignment } from "./block.js";
 import { invalidArgument } from "./errors.js";
 import { alignedAlloc, calloc, free, malloc, realloc } from "./heap.js";
+import { makeHeapBlock } from "./heap-block.js";
 import { type BlockHome, Life, setHeap } from "./ledger.js";
 import { binding, mailbox } from "./native/binding.js";
 
@@ -35,7 +36,7 @@ export interface AllocOptions {
 export function allocIn(home: BlockHome, size: number | bigint, options?: AllocOptions): Block {
   const bytes = memorySizeFrom(size, "alloc");
   try {
-    if (options === undefined) return makeBlock(home, home.calloc(1, bytes), bytes);
+    if (options === undefined) return blockOf(home, home.calloc(1, bytes), bytes);
     return allocWith(home, bytes, options);
   } catch (error) {
     throw asFrom("alloc", bytes, error);
@@ -46,10 +47,20 @@ function allocWith(home: BlockHome, bytes: number, options: AllocOptions): Block
   if (typeof options !== "object" || options === null) throw invalidArgument("options", "an object", options);
   const { zero = true, align } = options;
   if (typeof zero !== "boolean") throw invalidArgument("zero", "a boolean", zero);
-  if (align === undefined) return makeBlock(home, zero ? home.calloc(1, bytes) : home.malloc(bytes), bytes);
+  if (align === undefined) return blockOf(home, zero ? home.calloc(1, bytes) : home.malloc(bytes), bytes);
   const alignment = alignmentFrom(align, "align");
   const ptr = zero ? alignedZeros(home, alignment, bytes) : home.alignedAlloc(alignment, bytes);
-  return makeBlock(home, ptr, bytes, alignment);
+  return blockOf(home, ptr, bytes, alignment);
+}
+
+/** A Block of a block that has just been allocated, and is freed when there is no room for the Block. */
+function blockOf(home: BlockHome, ptr: bigint, bytes: number, alignment = plainAlignment): Block {
+  try {
+    return home === heap ? makeHeapBlock(home, ptr, bytes, alignment) : makeBlock(home, ptr, bytes, alignment);
+  } catch (error) {
+    home.free(ptr);
+    throw error;
+  }
 }
 
 /** Large memory is fresh from the system more often than not, and then it is neither written nor in memory yet. */

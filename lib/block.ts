@@ -33,8 +33,8 @@ const over = -1;
 /** ArrayBuffers of Blocks of other homes than the heap, which must not be collected before them. */
 const homesOfBuffers = new WeakMap<ArrayBuffer, BlockHome>();
 
-/** Only this module makes Blocks. */
-const makerKey = Symbol("maker");
+/** Programs do not make Blocks. */
+export const makerKey = Symbol("maker");
 let make: (home: BlockHome, ptr: bigint, size: number, alignment: number) => Block;
 
 /** A size as a number that every function takes. */
@@ -58,10 +58,11 @@ export function asFrom(call: string, size: number, error: unknown): unknown {
  * frees it at the end of the scope. Made by `alloc`; the class is exported for `instanceof`.
  *
  * The accessors (`getInt8` to `setFloat64`) read and write host order, which is little endian, at any offset in bytes;
- * values are taken as DataView takes them, and must be of the right type. They cost about what those of DataView cost,
- * and need no ArrayBuffer of the Block but for those of megabytes. Their errors: ERR_OUT_OF_BOUNDS where not all bytes
- * are in a live block, ERR_INVALID_ARGUMENT, and ERR_EXTERNAL_VIEWS_UNSUPPORTED where the runtime has no ArrayBuffers
- * over such memory.
+ * values are taken as DataView takes them, and must be of the right type. They cost what those of DataView cost, and
+ * need no ArrayBuffer of the Block but for those of megabytes; these, Blocks of arenas, and all Blocks of a thread once
+ * an access was refused there, cost a nanosecond more. Their errors: ERR_OUT_OF_BOUNDS where not all bytes are in a live
+ * block, ERR_INVALID_ARGUMENT, and ERR_EXTERNAL_VIEWS_UNSUPPORTED where the runtime has no ArrayBuffers over such
+ * memory.
  *
  * Do not free or resize a Block, as you would not free memory in C, while an asynchronous call (fs, zlib, crypto) still
  * works on its bytes: Node.js 20 ends the process when an ArrayBuffer is detached under zlib.
@@ -94,7 +95,8 @@ export class Block extends Accessors implements Disposable {
   #bytes: Uint8Array | undefined = undefined;
   #buffer: ArrayBuffer | undefined = undefined;
 
-  private constructor(key: symbol, home: BlockHome, ptr: bigint, size: number, alignment: number) {
+  /** @internal */
+  protected constructor(key: symbol, home: BlockHome, ptr: bigint, size: number, alignment: number) {
     if (key !== makerKey) throw new TypeError("Blocks are made by alloc");
     super();
     this.#home = home;
@@ -310,12 +312,7 @@ export class Block extends Accessors implements Disposable {
   }
 }
 
-/** A Block of a block that has just been allocated in `home`, and is freed when there is no room for the Block. */
-export function makeBlock(home: BlockHome, ptr: bigint, size: number, alignment = plainAlignment): Block {
-  try {
-    return make(home, ptr, size, alignment);
-  } catch (error) {
-    home.free(ptr);
-    throw error;
-  }
+/** A Block of a block that has just been allocated in `home`. Throws where there is no room for the Block. */
+export function makeBlock(home: BlockHome, ptr: bigint, size: number, alignment: number): Block {
+  return make(home, ptr, size, alignment);
 }
