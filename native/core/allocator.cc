@@ -45,9 +45,9 @@ void run_settle(PageHeader* run, size_t bytes, Arena* owner) {
 
 // Frees a block of a made arena. Until the lock is held, the arena's thread may end all of its blocks: what was known
 // of the page is looked at again.
-[[gnu::noinline]] Misuse free_in_made_arena(MadeArena* owner, Place place, const void* ptr) {
+[[gnu::noinline]] Misuse free_in_made_arena(MadeArena* owner, Place place, void* ptr) {
   bool is_checked = is_hardened(*place.page);
-  if (is_mine(owner) && is_checked) return hardened_free_made(owner, place, true);
+  if (is_mine(owner) && is_checked) return hardened_free_made(owner, place, ptr, true);
   if (is_mine(owner))
     return is_free_block(place.page, place.index) ? Misuse::kDoubleFree
                                                   : made_arena_free(owner, place.page, place.index);
@@ -59,7 +59,7 @@ void run_settle(PageHeader* run, size_t bytes, Arena* owner) {
   if (misuse != Misuse::kNone) return misuse;
   if (again.page != place.page || owner_of(*again.page) != owner || kind_of(again.page) != PageKind::kBucket)
     return Misuse::kDoubleFree;
-  return is_checked ? hardened_free_made(owner, again, false) : page_free_remote(again.page, again.index);
+  return is_checked ? hardened_free_made(owner, again, ptr, false) : page_free_remote(again.page, again.index);
 }
 
 // Of a block that the calling thread's own arena has. The remote bit says that another thread was faster.
@@ -74,7 +74,7 @@ Misuse free_own(Arena* mine, Place place) {
 
 }  // namespace
 
-Misuse free_unheld(Arena* mine, Place place, const void* ptr) {
+Misuse free_unheld(Arena* mine, Place place, void* ptr) {
   for (;;) {
     Arena* owner = checked_owner_of(place.page);
     if (owner == mine) return free_own(mine, place);

@@ -230,6 +230,7 @@ void page_collect(PageHeader* page) {
     // A block that is free already was freed by two threads at the same time, neither of which could see the other.
     uint64_t blocks = low_bits(page->capacity - w * kWordBits);
     uint64_t bits = page->remote_bits[w].exchange(0, std::memory_order_acq_rel) & ~page->free_bits[w] & blocks;
+    if (is_hardened(*page)) bits = confirmed_frees(*page, w, bits);
     store_relaxed(page->free_bits[w], page->free_bits[w] | bits);
     freed += count_bits(bits);
   }

@@ -71,6 +71,12 @@ inline bool is_untouched(uint32_t policies, const char* block, uint32_t block_by
   return !(policies & kZero) || entry == kFreshEntry || is_all_zero(block, block_bytes);
 }
 
+// What the entry says of a block whose free bit was set is that it is free: else one of the two is damaged.
+inline void expect_free(const PageHeader* page, uint8_t entry) {
+  if (is_live_entry(entry)) [[unlikely]]
+    header_damaged(page, "a block that is free has the entry of a free one");
+}
+
 // A block that was just taken becomes the caller's.
 inline void hand_out(uint32_t policies, char* block, uint32_t block_bytes, uint8_t* entries, uint32_t index,
                      size_t bytes) {
@@ -106,7 +112,9 @@ PageHeader* head_at(const void* block) {
     uint32_t policies = page->policies, block_bytes = page->block_bytes, index = index_of(*page, ptr);
     auto* block = static_cast<char*>(ptr);
     uint8_t* entries = entries_of(*page);
-    if (is_untouched(policies, block, block_bytes, load_relaxed(entries[index]))) {
+    uint8_t entry = load_relaxed(entries[index]);
+    expect_free(page, entry);
+    if (is_untouched(policies, block, block_bytes, entry)) {
       hand_out(policies, block, block_bytes, entries, index, bytes);
       return block;
     }
@@ -134,7 +142,9 @@ PageHeader* head_at(const void* block) {
   uint32_t index = take_index(arena, bucket, offset, word), block_bytes = bucket->block_bytes;
   char* block = bucket->start + static_cast<size_t>(index) * block_bytes;
   uint32_t policies = arena->policies;
-  if (!is_untouched(policies, block, block_bytes, load_relaxed(entries[index]))) [[unlikely]]
+  uint8_t entry = load_relaxed(entries[index]);
+  expect_free(bucket->page, entry);
+  if (!is_untouched(policies, block, block_bytes, entry)) [[unlikely]]
     return take_instead(arena, bucket, bytes, block);
   hand_out(policies, block, block_bytes, entries, index, bytes);
   return block;
@@ -173,9 +183,9 @@ inline Misuse check_free(uint32_t policies, const char* block, uint32_t block_by
   return Misuse::kNone;
 }
 
-Misuse mark_free_at(const Place& place, size_t bytes, bool is_owner) {
+// Where the block is, the caller knows from the pointer, not from the header.
+Misuse mark_free_at(const Place& place, char* block, size_t bytes, bool is_owner) {
   const PageHeader& page = *place.page;
-  char* block = block_address(page, place.index);
   return mark_free(page.policies, block, page.block_bytes, entries_of(page), place.index, bytes, is_owner);
 }
 
@@ -295,12 +305,12 @@ Misuse hardened_free(Arena* mine, Place place, void* ptr, size_t bytes) {
     if (bytes != kAnyBytes && bytes != asked_bytes(*place.page, place.index)) return Misuse::kWrongSize;
     return free_unheld(mine, place, ptr);
   }
-  Misuse misuse = mark_free_at(place, bytes, owner == mine);
+  Misuse misuse = mark_free_at(place, static_cast<char*>(ptr), bytes, owner == mine);
   return misuse == Misuse::kNone ? retire(mine, place, place.page->policies, false) : misuse;
 }
 
-Misuse hardened_free_made(Arena* arena, const Place& place, bool is_mine) {
-  Misuse misuse = mark_free_at(place, kAnyBytes, is_mine);
+Misuse hardened_free_made(Arena* arena, const Place& place, void* ptr, bool is_mine) {
+  Misuse misuse = mark_free_at(place, static_cast<char*>(ptr), kAnyBytes, is_mine);
   if (misuse != Misuse::kNone) return misuse;
   return is_mine ? retire(arena, place, arena->policies, false) : page_free_remote(place.page, place.index);
 }
@@ -347,7 +357,11 @@ bool page_harden(Arena* arena, PageHeader* page) {
   if (!run_list.keep_slack(page)) return false;
   Region& region = region_of_header(page);
   auto number = static_cast<uint32_t>(&region - region_table.regions);
-  memset(region.slack_of(page), page->run_dirty ? kFreeEntry : kFreshEntry, class_capacity(page->size_class));
+  uint32_t capacity = class_capacity(page->size_class);
+  uint8_t* entries = region.slack_of(page);
+  memset(entries, page->run_dirty ? kFreeEntry : kFreshEntry, capacity);
+  // Bits behind the last block's are those of no free block.
+  memset(entries + capacity, kNoBlockEntry, round_up(capacity, kWordBits) - capacity);
   store_relaxed(page->policies, arena->policies | number << kRegionShift);
   if (arena->random == 0) arena->random = os::random_bits() | 1;
   // A program that only allocates meets what it freed again, too.
@@ -363,6 +377,20 @@ void* bucket_take_chosen(Arena* arena, Bucket* bucket) {
   if (!bucket_find_word(bucket)) return nullptr;
   size_t offset = page->hot_offset;
   return block_address(*page, take_index(arena, bucket, offset, word_at(bucket->bits, offset)));
+}
+
+uint64_t confirmed_frees(const PageHeader& page, uint32_t w, uint64_t blocks) {
+  const uint8_t* entries = entries_of(page);
+  for (uint64_t rest = blocks; rest != 0; rest &= rest - 1) {
+    uint32_t bit = lowest_bit(rest);
+    if (is_live_entry(load_relaxed(entries[w * kWordBits + bit]))) blocks &= ~mask_of(bit);
+  }
+  const Quarantine* quarantine = owner_of(page)->quarantine;
+  for (uint32_t i = 0; quarantine != nullptr && i < count_of(*quarantine); i++) {
+    Place place = place_of_entry(quarantine->entries[(quarantine->first + i) % kQuarantineBlocks]);
+    if (place.page == &page && word_of(place.index) == w) blocks &= ~mask_of(place.index);
+  }
+  return blocks;
 }
 
 void quarantine_flush(Arena* arena) {

@@ -56,7 +56,7 @@ Misuse hardened_free(Arena* mine, Place place, void* ptr, size_t bytes);
 Misuse hardened_deallocate(void* ptr, size_t bytes);
 
 /// As hardened_free(), of a page of a made arena, by its own thread or under its lock.
-Misuse hardened_free_made(Arena* arena, const Place& place, bool is_mine);
+Misuse hardened_free_made(Arena* arena, const Place& place, void* ptr, bool is_mine);
 
 /// As reallocate(), for a live block of a hardened page; kNone and null when there is no room where it is.
 Misuse hardened_resize(const Place& place, size_t bytes, void** result);
@@ -73,6 +73,11 @@ bool page_harden(Arena* arena, PageHeader* page);
 
 /// A block of the current page, by the page's policies; null when it is full.
 void* bucket_take_chosen(Arena* arena, Bucket* bucket);
+
+/// Of blocks of word `w` of a page's bits that other threads have freed, as its remote bits say, those whose entries
+/// say the same, and which are not in the owner's quarantine. The others are live, or were freed by two threads at the
+/// same time. For who drains the page.
+uint64_t confirmed_frees(const PageHeader& page, uint32_t w, uint64_t blocks);
 
 /// Everything in the arena's quarantine becomes free; or is forgotten, with the pages that it is in.
 void quarantine_flush(Arena* arena);

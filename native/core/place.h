@@ -33,7 +33,7 @@ Misuse deallocate_found(Place place, void* ptr);
 
 /// Frees a block of a bucket page that is in use, whoever owns the page; nothing of it is held. `mine`: the calling
 /// thread's arena.
-Misuse free_unheld(Arena* mine, Place place, const void* ptr);
+Misuse free_unheld(Arena* mine, Place place, void* ptr);
 
 inline bool is_free_block(const PageHeader* page, uint32_t index) {
   if (bitmap_test(page->free_bits, index)) return true;

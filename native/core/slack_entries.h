@@ -18,14 +18,16 @@ namespace pagerun {
 constexpr uint8_t kFreeEntry = 0xff;   // freed, or in memory that was in use before
 constexpr uint8_t kFreshEntry = 0xfe;  // never handed out, in memory that the system gave as zero
 constexpr uint8_t kLongEntry = 0xfd;   // live, with a slack of so many bytes or more: it stands among the long ones
+constexpr uint8_t kNoBlockEntry = 0;   // behind the last block's; as if live: never to be handed out
 constexpr size_t kAnySlack = SIZE_MAX;
 constexpr size_t kLeastHardenedBytes = 16;  // of a block: so that a page has no more entries than there is room for
 
 // A block that can have a long slack is longer than that.
 constexpr uint32_t kMostLongSlacks = kPageBytes / (kLongEntry + 1) + 1;
 
-static_assert(kPageBytes / kLeastHardenedBytes <= kSlackStride);
-static_assert(kLongSlacksAt >= kMostLongSlacks && kLongSlacksAt + kMostLongSlacks * sizeof(uint16_t) <= kSlackStride);
+static_assert(round_up(kPageBytes / kLeastHardenedBytes, kWordBits) <= kSlackStride);
+static_assert(kLongSlacksAt >= round_up(kMostLongSlacks, kWordBits) &&
+              kLongSlacksAt + kMostLongSlacks * sizeof(uint16_t) <= kSlackStride);
 static_assert(kMaxBlockBytes <= UINT16_MAX);
 
 constexpr bool is_live_entry(uint8_t entry) { return entry <= kLongEntry; }

@@ -32,17 +32,6 @@ void walk_regions(Visit visit) {
   }
 }
 
-// Blocks of a hardened page that are freed, whatever their bits say; not those that a remote bit counts.
-uint32_t quarantined_count(const PageHeader& page) {
-  if (!is_hardened(page) || !are_policies_whole(page)) return 0;
-  uint32_t count = 0;
-  for (uint32_t i = 0; i < page.capacity; i++) {
-    uint64_t remote = page.remote_bits[word_of(i)].load(std::memory_order_relaxed) & mask_of(i);
-    count += asked_bytes(page, i) == kAnyBytes && !bitmap_test(page.free_bits, i) && remote == 0;
-  }
-  return count;
-}
-
 uint32_t remote_count(const PageHeader& page) {
   uint32_t count = 0;
   for (uint32_t w = 0; w < words_of(page.capacity); w++)
@@ -64,7 +53,7 @@ PageRecord bucket_record(const PageHeader& page) {
   record.block_bytes = load_relaxed(page.block_bytes);
   record.pages = load_relaxed(page.run_pages);
   record.capacity = page.capacity;
-  record.remote = remote_count(page) + quarantined_count(page);
+  record.remote = remote_count(page);
   return record;
 }
 
@@ -81,12 +70,35 @@ PageRecord run_record(const PageHeader& page) {
   return record;
 }
 
-// The used bitmap: the complement of the free bits, as far as there are blocks. Returns the number of bits set.
+// Blocks of a word of a hardened page that are in a quarantine: freed, though neither their free bits nor the remote
+// ones say so.
+uint64_t quarantined_word(const PageHeader& page, uint32_t w, uint64_t used) {
+  if (!is_hardened(page) || !are_policies_whole(page)) return 0;
+  uint64_t quarantined = 0;
+  for (uint64_t rest = used & ~page.remote_bits[w].load(std::memory_order_relaxed); rest != 0; rest &= rest - 1) {
+    uint32_t bit = lowest_bit(rest);
+    if (asked_bytes(page, w * kWordBits + bit) == kAnyBytes) quarantined |= mask_of(bit);
+  }
+  return quarantined;
+}
+
+// A word of the used bitmap: the complement of the free bits, as far as there are blocks, without the quarantined ones.
+uint64_t used_word(const PageHeader& page, uint32_t w) {
+  uint64_t used = ~load_relaxed(page.free_bits[w]) & low_bits(page.capacity - w * kWordBits);
+  return used & ~quarantined_word(page, w, used);
+}
+
+uint32_t used_count(const PageHeader& page) {
+  uint32_t used = 0;
+  for (uint32_t w = 0; w < words_of(page.capacity); w++) used += count_bits(used_word(page, w));
+  return used;
+}
+
+// Returns the number of bits set.
 uint32_t copy_used_bitmap(const PageHeader& page, uint64_t* words) {
   uint32_t used = 0;
   for (uint32_t w = 0; w < words_of(page.capacity); w++) {
-    uint32_t bits = page.capacity - w * kWordBits;
-    words[w] = ~load_relaxed(page.free_bits[w]) & low_bits(bits < kWordBits ? bits : kWordBits);
+    words[w] = used_word(page, w);
     used += count_bits(words[w]);
   }
   return used;
@@ -289,7 +301,7 @@ SnapshotTotals totals_now() {
     if (load_relaxed(page->kind) == PageKind::kFree) {
       totals.free_run_bytes += load_relaxed(page->run_pages) * kPageBytes;
     } else if (is_live_page(*page, PageKind::kBucket)) {
-      add_page(totals, page->capacity - bitmap_count(page->free_bits, page->capacity), load_relaxed(page->block_bytes));
+      add_page(totals, used_count(*page), load_relaxed(page->block_bytes));
     } else if (is_live_page(*page, PageKind::kRun)) {
       add_page(totals, 1, load_relaxed(page->run_bytes));
     }

@@ -29,7 +29,8 @@ struct PageRecord {
   uint64_t block_bytes;
   uint32_t pages;        // length in pages of kPageBytes
   uint32_t capacity;     // blocks
-  uint32_t used;         // blocks handed out: popcount of the bitmap, remote frees that are not drained yet included
+  uint32_t used;         // blocks handed out: popcount of the bitmap, remote frees that are not drained yet included,
+                         // quarantined blocks of the hardened profile not
   uint32_t remote;       // of these, freed by other threads and not yet drained
   uint64_t bitmap_word;  // index of the first word of its used bitmap in Snapshot::bitmap_words; (capacity + 63) / 64
                          // words
@@ -102,7 +103,7 @@ const Snapshot* snapshot_take();
 /// Gives it back.
 void snapshot_release(const Snapshot* snapshot);
 
-/// The totals alone, without a copy. O(pages).
+/// The totals alone, without a copy. O(pages); of hardened pages, O(blocks).
 SnapshotTotals memory_totals();
 
 /// The same for a signal's handler, whose thread may hold a lock of the heap: false when one did not come free within

@@ -382,5 +382,63 @@ TEST("frees by other threads are checked like the owner's, and their blocks come
   EXPECT_VERIFIED();
 }
 
+PageHeader* page_of(const void* block) { return region_of(block)->header_of(block); }
+
+TEST("a free bit of a live block, and one behind the last block, are found before anything is handed out by them") {
+  harden(kAllPolicies);
+  constexpr size_t kBytes = 2000;
+  auto* block = static_cast<char*>(allocate(kBytes));
+  PageHeader* page = page_of(block);
+  EXPECT(page->capacity % kWordBits != 0);
+  auto live = static_cast<uint32_t>(block - page->start) / page->block_bytes;
+  for (uint32_t bit : {live, uint32_t{page->capacity}}) {
+    harness::ChildEnd end = harness::run_in_child([&] {
+      page->free_bits[word_of(bit)] = mask_of(bit);
+      page->hot_offset = static_cast<uint32_t>(offset_of_word(bit));
+      allocate(kBytes);
+    });
+    EXPECT_EQ(end.signal, SIGABRT);
+    EXPECT(end.output.starts_with("pagerun: broken invariant: a block that is free has the entry of a free one"));
+  }
+}
+
+TEST("a drain frees no block that is live by its entry, or waits in the owner's quarantine, whatever the bits say") {
+  harden(kAllPolicies);
+  std::vector<void*> blocks;
+  for (int i = 0; i < 3; i++) blocks.push_back(allocate(100));
+  PageHeader* page = page_of(blocks[0]);
+  EXPECT_EQ(deallocate(blocks[1]), Misuse::kNone);
+  harness::on_other_thread([&] {
+    EXPECT_EQ(deallocate(blocks[2]), Misuse::kNone);
+    quarantine_flush(arena_now());
+  });
+  for (void* block : {blocks[0], blocks[1]}) {
+    auto index = static_cast<uint32_t>(static_cast<char*>(block) - page->start) / page->block_bytes;
+    page->remote_bits[word_of(index)] |= mask_of(index);
+    page->remote_summary |= mask_of(word_of(index));
+  }
+  uint32_t used = used_of(*page);
+  arena_drain(arena_now());
+  EXPECT_EQ(used_of(*page), used - 1);
+  EXPECT_EQ(deallocate(blocks[0]), Misuse::kNone);
+  EXPECT_EQ(deallocate(blocks[1]), Misuse::kDoubleFree);
+  EXPECT_VERIFIED();
+}
+
+TEST("what waits in a quarantine counts as live no more, in the totals and in the snapshot's bits") {
+  harden(kAllPolicies);
+  std::vector<void*> blocks;
+  for (int i = 0; i < 50; i++) blocks.push_back(allocate(100));
+  uint64_t before = memory_totals().live_blocks;
+  EXPECT_EQ(before, 50u);
+  for (void* block : blocks) EXPECT_EQ(deallocate(block), Misuse::kNone);
+  EXPECT(quarantine_bytes(arena_now()) > 0);
+  EXPECT_EQ(memory_totals().live_blocks, 0u);
+  const Snapshot* snapshot = snapshot_take();
+  EXPECT_EQ(snapshot->totals.live_blocks, 0u);
+  for (uint64_t w = 0; w < snapshot->bitmap_word_count; w++) EXPECT_EQ(snapshot->bitmap_words[w], 0u);
+  snapshot_release(snapshot);
+}
+
 }  // namespace
 }  // namespace pagerun
