@@ -94,7 +94,9 @@ type PageTables = Readonly<ReturnType<typeof tablesOver>>;
  * Of the pages that most programs do with: made once, so that the compiler knows the address of each field wherever
  * these functions are inlined.
  */
-export const near: PageTables = tablesOver(tables.near);
+const near: PageTables = tablesOver(tables.near);
+/** The same for others: the compiler does not fold what is exported. */
+export const nearTables = near;
 const nearWords = near.pages * headerWords;
 /** Of all pages that are committed, once they are more than those; made anew whenever they are. */
 let far: PageTables = near;

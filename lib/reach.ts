@@ -6,7 +6,7 @@
 // such words, and some runtimes no buffers over our memory: there every access is a call of the addon.
 // Thread rule: any thread, also for blocks of other threads; two threads that write the same bytes race, as in C.
 import { checkPointer } from "./arguments.js";
-import { near, watchNear } from "./buckets.js";
+import { nearTables, watchNear } from "./buckets.js";
 import { blockBuffer, stretchBuffer } from "./buffers.js";
 import { capabilities } from "./capabilities.js";
 import { invalidArgument } from "./errors.js";
@@ -81,7 +81,7 @@ const lastPtr = new BigInt64Array(16);
 
 // Most blocks are in the first pages, whose tables are at addresses that the compiler knows: for these the words are
 // looked at there. (Arrays as short as what they hold would be slower: the engine can move them.)
-const { kinds, startLimits, inlineBits, bitmaps } = near;
+const { kinds, startLimits, inlineBits, bitmaps } = nearTables;
 /** What `watchNear` notes of the last block: header, kind, word, bit. */
 const watched = new Int32Array(64);
 /** What no header has. */
