@@ -9,6 +9,7 @@
 #include "../core/mapping_table.h"
 #include "../core/purge.h"
 #include "../core/range_table.h"
+#include "../core/unreadable_blocks.h"
 #include "../os/memory.h"
 #include "walk.h"
 
@@ -234,6 +235,9 @@ void add_regions(SnapshotTotals& totals) {
   }
 }
 
+// The hardened profile's blocks of no bytes, which no record holds either.
+void add_unreadable(SnapshotTotals& totals) { totals.live_blocks += unreadable_blocks.count(); }
+
 void add_purges(SnapshotTotals& totals) {
   totals.purged_bytes = purge_counters.purged_bytes.load(std::memory_order_relaxed);
   totals.purges = purge_counters.purges.load(std::memory_order_relaxed);
@@ -309,6 +313,7 @@ SnapshotTotals totals_now() {
   for (size_t i = 0; i < mapping_table.count(); i++) add_mapping(totals, mapping_table.entries()[i]);
   add_ranges(totals);
   add_regions(totals);
+  add_unreadable(totals);
   add_purges(totals);
   return totals;
 }
@@ -334,6 +339,7 @@ const Snapshot* snapshot_take() {
   copy_ranges(writer);
   add_ranges(snapshot.totals);
   add_regions(snapshot.totals);
+  add_unreadable(snapshot.totals);
   add_purges(snapshot.totals);
   snapshot.totals.arenas = snapshot.arena_count;
   snapshot.arenas = writer.arenas;

@@ -9,6 +9,7 @@ import { root } from "../structure/tree.js";
 import {
   codeOf,
   expectLiveBlocks,
+  isFastProfile,
   isOwnHeap,
   kinds,
   megabyte,
@@ -57,7 +58,7 @@ function loose(): Loose {
 }
 
 describe("blocks of an arena", () => {
-  test.each(kinds)("$kind ones are ordinary blocks, and counted to the byte", ({ size }) => {
+  test.runIf(isFastProfile).each(kinds)("$kind ones are ordinary blocks, and counted to the byte", ({ size }) => {
     const ptr = arena.malloc(size);
     expect(arena.used).toBe(usableSize(ptr));
     expect(usableSize(ptr)).toBeGreaterThanOrEqual(size);
@@ -77,7 +78,7 @@ describe("blocks of an arena", () => {
     }
   });
 
-  test("stay in it when it resizes them, with their content", () => {
+  test.runIf(isFastProfile)("stay in it when it resizes them, with their content", () => {
     const sizes = [10, 5000, 40_000, 300_000, 3 * megabyte, 40 * megabyte, 100_000, 20];
     let ptr = arena.malloc(1);
     copyIn(ptr, Uint8Array.of(99));
@@ -112,7 +113,7 @@ describe("blocks of an arena", () => {
 });
 
 describe("the limit", () => {
-  test("refuses what goes beyond it, says by how much, and nothing is lost", () => {
+  test.runIf(isFastProfile)("refuses what goes beyond it, says by how much, and nothing is lost", () => {
     newArena({ limit: 10_000 });
     const ptr = arena.malloc(4096);
     copyIn(ptr, Uint8Array.of(5));
@@ -134,7 +135,7 @@ describe("the limit", () => {
     arena.malloc(10_000 - 2000);
   });
 
-  test("is exact: the last byte is given", () => {
+  test.runIf(isFastProfile)("is exact: the last byte is given", () => {
     newArena({ limit: 1024n });
     for (let i = 0; i < 64; i++) arena.malloc(16);
     expect(arena.used).toBe(1024);
@@ -161,7 +162,7 @@ describe("the limit", () => {
 });
 
 describe("onPressure", () => {
-  test("is called before the error, and what it frees is there for the call", () => {
+  test.runIf(isFastProfile)("is called before the error, and what it frees is there for the call", () => {
     const seen: unknown[] = [];
     let spare = 0n;
     newArena({
@@ -197,7 +198,7 @@ describe("onPressure", () => {
     expect(used.length).toBe(3);
   });
 
-  test("may reset and destroy the arena, allocate, and throw", () => {
+  test.runIf(isFastProfile)("may reset and destroy the arena, allocate, and throw", () => {
     let act: (of: Arena) => void = (of) => of.reset();
     newArena({ limit: 10_000, onPressure: (of: Arena) => act(of) });
     arena.malloc(7000);
@@ -301,7 +302,7 @@ describe("the end of an arena", () => {
     expect(huge.length).toBe(0);
   });
 
-  test("costs by the page: a million blocks end as one does", () => {
+  test.runIf(isFastProfile)("costs by the page: a million blocks end as one does", () => {
     for (let i = 0; i < 200_000; i++) arena.malloc(16);
     expect(arena.used).toBe(200_000 * 16);
     arena.reset();
@@ -310,7 +311,7 @@ describe("the end of an arena", () => {
 });
 
 describe("memory that was transferred away", () => {
-  test.each([100, 200_000, 40 * megabyte])(
+  test.runIf(isFastProfile).each([100, 200_000, 40 * megabyte])(
     "is with nobody else until it can be reached no more (%i bytes)",
     async (size) => {
       const ptr = arena.malloc(size);
@@ -374,7 +375,7 @@ describe("misuse", () => {
     other.destroy();
   });
 
-  test("freed, interior and foreign pointers are refused", () => {
+  test.runIf(isFastProfile)("freed, interior and foreign pointers are refused", () => {
     for (const { size } of kinds) {
       const ptr = arena.malloc(size);
       expect(codeOf(() => arena.free(ptr + 1n))).toBe("ERR_INTERIOR_POINTER");
@@ -491,7 +492,7 @@ describe("many arenas", () => {
     expect(process.memoryUsage().rss).toBeLessThan(resident + 200 * megabyte);
   });
 
-  test("are named by the snapshot, with their blocks of every kind", () => {
+  test.runIf(isFastProfile)("are named by the snapshot, with their blocks of every kind", () => {
     newArena({ name: "a request", limit: 100 * megabyte });
     for (const { size } of kinds) arena.malloc(size);
     const { arenas, pages, mappings } = snapshot();
@@ -521,7 +522,7 @@ describe("other threads", () => {
     return message;
   }
 
-  test("use and free its blocks, and what they free makes room", async () => {
+  test.runIf(isFastProfile)("use and free its blocks, and what they free makes room", async () => {
     newArena({ limit: megabyte });
     const blocks = Array.from({ length: 1024 }, () => arena.malloc(1024));
     expect(codeOf(() => arena.malloc(16))).toBe("ERR_ARENA_LIMIT");

@@ -19,6 +19,12 @@ export function verifyAfterEach(): void {
  */
 export const isOwnHeap = !capabilities.preloaded;
 
+/**
+ * False under PAGERUN_PROFILE=hardened, which promises other sizes (a canary behind each block), other places (large
+ * blocks in mappings of their own), and that memory is cleared and not used again at once.
+ */
+export const isFastProfile = process.env.PAGERUN_PROFILE !== "hardened";
+
 /** How far counts of blocks, and of bytes, may be off by what Node.js itself does during a test. */
 export const strayBlocks = isOwnHeap ? 0 : 4000;
 export const strayBytes = isOwnHeap ? 0 : 24 * 2 ** 20;
