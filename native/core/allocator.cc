@@ -157,18 +157,22 @@ PageHeader* find_run(const void* ptr) {
   return deallocate_found(place, ptr);
 }
 
-// Moves a block: the new one is allocated first, so that a refusal leaves the old one as it was.
-Misuse move_block(void* ptr, size_t keep_bytes, size_t bytes, void** result) {
-  void* moved = allocate(bytes);
-  if (moved == nullptr) return Misuse::kNone;
-  memcpy(moved, ptr, keep_bytes < bytes ? keep_bytes : bytes);
-  Misuse misuse = deallocate(ptr);
+// `misuse` is what the free of the old block said.
+Misuse settle_move(Misuse misuse, void* moved, void** result) {
   if (misuse == Misuse::kNone) {
     *result = moved;
   } else {
     deallocate(moved);  // another thread has freed the old block meanwhile
   }
   return misuse;
+}
+
+// Moves a block: the new one is allocated first, so that a refusal leaves the old one as it was.
+Misuse move_block(void* ptr, size_t keep_bytes, size_t bytes, void** result) {
+  void* moved = allocate(bytes);
+  if (moved == nullptr) return Misuse::kNone;
+  memcpy(moved, ptr, keep_bytes < bytes ? keep_bytes : bytes);
+  return settle_move(deallocate(ptr), moved, result);
 }
 
 // A block that grows is likely to grow again: it gets a quarter more than it had, so that who appends little by little
@@ -201,9 +205,13 @@ Misuse move_mapping(void* ptr, size_t bytes, void** result) {
   if (!mapping_table.pin(ptr)) return Misuse::kDoubleFree;
   Block pinned;
   Misuse misuse = mapping_table.find(ptr, &pinned);
-  if (misuse == Misuse::kNone) misuse = move_block(ptr, pinned.usable_bytes, bytes, result);
-  mapping_table.unpin(ptr);
-  return misuse;
+  void* moved = misuse == Misuse::kNone ? allocate(bytes) : nullptr;
+  if (moved == nullptr) {
+    mapping_table.unpin(ptr);
+    return misuse;
+  }
+  memcpy(moved, ptr, pinned.usable_bytes < bytes ? pinned.usable_bytes : bytes);
+  return settle_move(mapping_table.put_pinned(ptr), moved, result);
 }
 
 Misuse reallocate_mapping(void* ptr, size_t bytes, void** result) {

@@ -77,8 +77,14 @@ void clear_canary(const Mapping& mapping, size_t had, size_t had_slack) {
 
 }  // namespace
 
+void MappingTable::tally(const Mapping& mapping, int64_t sign) {
+  auto times = static_cast<size_t>(sign);
+  store_relaxed(total_bytes_, total_bytes_ + times * mapping.bytes);
+  store_relaxed(spare_bytes_, spare_bytes_ + times * spare_of(mapping));
+}
+
 void MappingTable::drop(Mapping* entry) {
-  total_bytes_ -= entry->bytes;
+  tally(*entry, -1);
   size_t at = entries_.index_of(entry);
   entries_.erase(at, at + 1);
 }
@@ -92,13 +98,19 @@ void MappingTable::give_back(const Mapping& gone) {
   if (!os::release(gone.address, gone.bytes)) os::purge(gone.address, gone.bytes);
 }
 
+// Memory that may be kept, or spare behind blocks: page faults are what large blocks cost most.
+size_t MappingTable::most_kept_bytes() const {
+  size_t most = kKeptBytes + load_relaxed(total_bytes_), spare = load_relaxed(spare_bytes_);
+  return spare < most ? most - spare : 1;
+}
+
 void MappingTable::keep(FencedRange range, bool may_be_watched) {
-  if (!fenced_rest(&range, may_be_watched)) return fenced_release(range);
+  if (!fenced_rest(&range, may_be_watched, most_kept_bytes())) return fenced_release(range);
   for (;;) {
     FencedRange oldest;
     {
       LockGuard guard(lock_);
-      if (!kept_.let_go(false, &oldest)) return kept_.keep(range);
+      if (!kept_.let_go(most_kept_bytes(), &oldest)) return kept_.keep(range);
     }
     fenced_release(oldest);
   }
@@ -109,7 +121,7 @@ bool MappingTable::give_back_kept() {
     FencedRange oldest;
     {
       LockGuard guard(lock_);
-      if (!kept_.let_go(true, &oldest)) return is_any;
+      if (!kept_.let_go(0, &oldest)) return is_any;
     }
     fenced_release(oldest);
   }
@@ -142,7 +154,7 @@ bool MappingTable::take_kept(size_t bytes, size_t alignment, FencedRange* range)
   for (;;) {
     {
       LockGuard guard(lock_);
-      if (!kept_.take(bytes, alignment, range)) return false;
+      if (!kept_.take(bytes, alignment, most_kept_bytes(), range)) return false;
     }
     Woken woken = fenced_wake(range, bytes);
     if (woken == Woken::kReady) return true;
@@ -185,7 +197,7 @@ bool MappingTable::insert_new(Mapping* mapping, size_t bytes) {
   if (!entries_.make_room(1)) return false;
   set_usable(mapping, bytes);
   entries_.insert(*mapping);
-  total_bytes_ += mapping->bytes;
+  tally(*mapping, 1);
   charge(*mapping, mapping->bytes);
   return true;
 }
@@ -196,6 +208,9 @@ bool MappingTable::free_entry(Mapping* entry, Mapping* gone) {
   entry->owner = nullptr;
   if (entry->pins > 0) {
     entry->is_freed = true;
+    tally(*entry, -1);
+    entry->filled_bytes = 0;
+    tally(*entry, 1);
     os::purge(entry->address, entry->bytes);  // the address stays for the views that still reach it, the memory goes
     return false;
   }
@@ -218,6 +233,27 @@ Misuse MappingTable::put(void* ptr) {
   }
   give_back(gone);
   return Misuse::kNone;
+}
+
+Misuse MappingTable::put_pinned(void* ptr) {
+  Mapping gone;
+  bool is_gone = false;
+  {
+    LockGuard guard(lock_);
+    Mapping* entry = entries_.holding(ptr);
+    CHECK(entry != nullptr && entry->pins > 0);
+    if (entry->pins == 1 && !entry->is_freed && is_whole(*entry)) {
+      entry->pins = 0;
+      is_gone = free_entry(entry, &gone);
+    }
+  }
+  if (is_gone) {
+    give_back(gone);
+    return Misuse::kNone;
+  }
+  Misuse misuse = put(ptr);
+  unpin(ptr);
+  return misuse;
 }
 
 // The last entry of the owner's below `*end` that nothing pins, which is *gone then; false when there is none.
@@ -257,6 +293,15 @@ bool MappingTable::move(Mapping* mapping, size_t bytes) {
   return true;
 }
 
+// True when there is memory at hand that a growing block had better be copied to: where it is, it takes page faults for
+// what it gains.
+bool MappingTable::is_copied_sooner(const Mapping& mapping, size_t bytes) const {
+  if (!is_fenced(mapping.policies) || mapping.pins > 0 || bytes > kMostCopiedBytes) return false;
+  size_t memory = mapping.bytes + spare_of(mapping);
+  if (bytes < memory + memory / kLeastLackShare) return false;
+  return kept_.memory_for(bytes, most_kept_bytes()) >= bytes - (bytes - memory) / 2;
+}
+
 void* MappingTable::resize(void* ptr, size_t asked_bytes, const Arena* asker) {
   if (asked_bytes > PTRDIFF_MAX) return nullptr;
   LockGuard guard(lock_);
@@ -273,6 +318,7 @@ void* MappingTable::resize(void* ptr, size_t asked_bytes, const Arena* asker) {
   bool is_pinned = entry->pins > 0;
   if (is_pinned && bytes < entry->bytes) return nullptr;
   if (entry->owner != asker && bytes > entry->bytes) return nullptr;
+  if (is_copied_sooner(*entry, bytes)) return nullptr;
   Mapping resized = *entry;
   if (!move(&resized, bytes)) return nullptr;
   charge(resized, bytes - entry->bytes);
@@ -281,7 +327,7 @@ void* MappingTable::resize(void* ptr, size_t asked_bytes, const Arena* asker) {
   drop(entry);
   if (resized.address != ptr) remember(ptr);
   entries_.insert(resized);  // there is room: one was dropped
-  total_bytes_ += bytes;
+  tally(resized, 1);
   return resized.address;
 }
 

@@ -28,6 +28,11 @@ struct Mapping {
   Arena* owner;         // the made arena that it is a block of, and that its bytes are charged to; else null
 };
 
+/// Bytes in memory behind a block: its room was a larger block's.
+inline size_t spare_of(const Mapping& mapping) {
+  return mapping.filled_bytes > mapping.bytes ? mapping.filled_bytes - mapping.bytes : 0;
+}
+
 class MappingTable {
  public:
   constexpr MappingTable() = default;
@@ -37,6 +42,9 @@ class MappingTable {
 
   /// Gives the block that starts at `ptr` back (or leaves it to its pins).
   Misuse put(void* ptr);
+
+  /// The same, and unpins it: the caller's own pin is none that its memory must stay for.
+  Misuse put_pinned(void* ptr);
 
   /// Gives all blocks of `owner` back. O(mappings of the process).
   void put_owned(Arena* owner);
@@ -65,26 +73,33 @@ class MappingTable {
   const AddressTable<Mapping>& entries() const { return entries_; }
   size_t count() const { return entries_.count(); }
   size_t total_bytes() const { return total_bytes_; }
+  size_t spare_bytes() const { return spare_bytes_; }
 
  private:
   static constexpr size_t kRememberedReleases = 1024;
+  static constexpr size_t kKeptBytes = 16 << 20;  // that are kept out of use beside as many as are in use
+  static constexpr size_t kMostCopiedBytes = 4 << 20;
+  static constexpr size_t kLeastLackShare = 8;
 
+  void tally(const Mapping& mapping, int64_t sign);
   void drop(Mapping* entry);
   bool insert_new(Mapping* mapping, size_t bytes);
   bool free_entry(Mapping* entry, Mapping* gone);
   bool free_last_owned(const Arena* owner, size_t* end, Mapping* gone);
   void give_back(const Mapping& gone);
   void keep(FencedRange range, bool may_be_watched);
-  bool let_kept_go(bool is_all);
+  size_t most_kept_bytes() const;
   bool take_kept(size_t bytes, size_t alignment, FencedRange* range);
   bool map_fenced(size_t bytes, size_t alignment, FencedRange* range);
+  bool is_copied_sooner(const Mapping& mapping, size_t bytes) const;
   bool move(Mapping* mapping, size_t bytes);
   void remember(const void* start);
   bool was_released(const void* ptr) const;
 
   Lock lock_;
   AddressTable<Mapping> entries_;
-  size_t total_bytes_ = 0;
+  size_t total_bytes_ = 0;                          // of all entries
+  size_t spare_bytes_ = 0;                          // in memory behind them (fenced_memory.h)
   const void* released_[kRememberedReleases] = {};  // starts of the last mappings released: a second free is told from
                                                     // a foreign one
   size_t released_next_ = 0;

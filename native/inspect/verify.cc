@@ -284,7 +284,7 @@ void check_arena(Finding& finding, const Arena* arena) {
 
 void check_mappings(Finding& finding) {
   const char* end = nullptr;
-  size_t total = 0;
+  size_t total = 0, spare = 0;
   for (size_t i = 0; i < mapping_table.count(); i++) {
     const Mapping& mapping = mapping_table.entries()[i];
     finding.expect(mapping.address >= end && mapping.bytes > 0, "mappings are sorted and apart", mapping.address);
@@ -293,8 +293,10 @@ void check_mappings(Finding& finding) {
                    "a live mapping's owner is an arena", mapping.address);
     end = mapping.address + mapping.bytes;
     total += mapping.bytes;
+    spare += spare_of(mapping);
   }
   finding.expect(total == mapping_table.total_bytes(), "total_bytes == sum of mappings", &mapping_table);
+  finding.expect(spare == mapping_table.spare_bytes(), "spare_bytes == sum of what is behind mappings", &mapping_table);
 }
 
 // Held blocks are in use, and their pages know how many they have and keep the fast path of free closed.

@@ -214,6 +214,30 @@ TEST("one pin is enough to keep a block that is freed") {
   EXPECT(!is_mapped(a));
 }
 
+TEST("a block that is freed with its only pin goes at once, and else with the last one") {
+  for (int others : {0, 1}) {
+    MappingTable table;
+    auto* block = static_cast<char*>(table.take(4 * kUnit, kUnit));
+    for (int i = 0; i <= others; i++) EXPECT(table.pin(block));
+    EXPECT_EQ(table.put_pinned(block), Misuse::kNone);
+    EXPECT_EQ(is_mapped(block), others > 0);
+    EXPECT_EQ(table.count(), static_cast<size_t>(others));
+    EXPECT_EQ(table.put(block), Misuse::kDoubleFree);
+    if (others > 0) table.unpin(block);
+    EXPECT_EQ(table.count(), 0u);
+    EXPECT(!is_mapped(block));
+  }
+}
+
+TEST("a pinned block that another thread freed is not freed again with its pin") {
+  MappingTable table;
+  void* block = table.take(kUnit, kUnit);
+  EXPECT(table.pin(block));
+  EXPECT_EQ(table.put(block), Misuse::kNone);
+  EXPECT_EQ(table.put_pinned(block), Misuse::kDoubleFree);
+  EXPECT_EQ(table.count(), 0u);
+}
+
 TEST("a pinned block neither moves nor shrinks under its view") {
   static MappingTable table;
   Model model;
