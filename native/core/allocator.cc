@@ -12,6 +12,7 @@
 #include "mapping_table.h"
 #include "place.h"
 #include "purger.h"
+#include "quarantine.h"
 #include "run_list.h"
 #include "unreadable_blocks.h"
 
@@ -310,7 +311,7 @@ void* allocate_beyond(size_t bytes) {
 }
 
 Misuse deallocate_slow(void* ptr) {
-  if (load_shared(hardened_end) != 0) return hardened_deallocate(ptr, kAnyBytes);
+  if (load_shared(hardened_end) != 0) return hardened_deallocate_any(ptr);
   Place place;
   if (find_start(ptr, &place)) return free_in_bucket_page(*arena_place_near(), place, ptr);
   return deallocate_otherwise(ptr);

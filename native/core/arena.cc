@@ -8,6 +8,7 @@
 #include "made_arena.h"
 #include "purge.h"
 #include "purger.h"
+#include "quarantine.h"
 #include "run_list.h"
 #include "sweep.h"
 

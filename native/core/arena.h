@@ -252,13 +252,18 @@ inline void* bucket_take_here(Bucket* bucket) {
   return word != 0 ? bucket_take(bucket, offset, word) : bucket_take_found(bucket);
 }
 
-/// The rest of a free on the calling thread's own arena: the word at `offset` of the page's free bits has just gained a
-/// bit. The next block comes from there, while it is warm.
-inline void page_count_free(Arena* arena, PageHeader* page, size_t offset) {
+/// Counts a free on the calling thread's own arena: the word at `offset` of the page's free bits has just gained a bit.
+/// The next block comes from there, while it is warm. False when page_notify() is due.
+inline bool page_count_free_quietly(PageHeader* page, size_t offset) {
   store_owned(page->hot_offset, static_cast<uint32_t>(offset));
   uint32_t countdown = page->countdown - 1;
   store_owned(page->countdown, countdown);
-  if (countdown == 0) [[unlikely]]
+  return countdown != 0;
+}
+
+/// The rest of such a free.
+inline void page_count_free(Arena* arena, PageHeader* page, size_t offset) {
+  if (!page_count_free_quietly(page, offset)) [[unlikely]]
     page_notify(arena, page);
 }
 

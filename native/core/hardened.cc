@@ -7,9 +7,9 @@
 #include "../harden/finding.h"
 #include "../os/memory.h"
 #include "allocator_inline.h"
-#include "arena_list.h"
 #include "header_check.h"
 #include "made_arena.h"
+#include "quarantine.h"
 #include "region.h"
 #include "run_list.h"
 #include "slack_entries.h"
@@ -18,45 +18,30 @@
 
 namespace pagerun {
 
-// A ring of so many entries as fit, by ever growing numbers: the first is the oldest, the last the next to be written.
-struct Quarantine {
-  using Entry = uint64_t;  // address of the page's header, and above it the block's number
-
-  uint64_t bytes;
-  uint32_t first, last;
-  Entry entries[kQuarantineBlocks];
-};
-
 namespace {
 
-constexpr uint32_t kNumberShift = 48;
-static_assert(is_power_of_two(kQuarantineBlocks) && kMaxBlocks <= 1u << (64 - kNumberShift));
-
-Quarantine::Entry entry_of(const Place& place) {
-  return reinterpret_cast<uintptr_t>(place.page) | uint64_t{place.index} << kNumberShift;
-}
-
-Place place_of_entry(Quarantine::Entry entry) {
-  return {reinterpret_cast<PageHeader*>(entry & low_bits(kNumberShift)), static_cast<uint32_t>(entry >> kNumberShift)};
-}
+// What a process has that does not choose. The fast paths serve blocks of short lengths under these alone: where they
+// are known, none is asked about, and no call is made but in tail position.
+constexpr uint32_t kDefaultPolicies = kHardened | kAllPolicies;
 
 // A linear congruential generator by its upper bits (D. Knuth, TAOCP vol. 2, 3.3.4, the multiplier of MMIX).
+// The present one serves, and nobody waits for the next.
 inline uint32_t next_turn(Arena* arena) {
-  uint64_t next = arena->random * 6364136223846793005ull + 1442695040888963407ull;
-  arena->random = next;
-  return static_cast<uint32_t>(next >> 58);
+  uint64_t present = arena->random;
+  arena->random = present * 6364136223846793005ull + 1442695040888963407ull;
+  return static_cast<uint32_t>(present >> 58);
 }
 
 // A set bit of the word: under the policy the first from one chosen at random on.
-inline uint32_t choose_bit(Arena* arena, uint64_t word) {
-  if (!(arena->policies & kRandom)) return lowest_bit(word);
+inline uint32_t choose_bit(Arena* arena, uint32_t policies, uint64_t word) {
+  if (!(policies & kRandom)) return lowest_bit(word);
   uint32_t turn = next_turn(arena);
   return (lowest_bit(word >> turn | word << (kWordBits - turn) % kWordBits) + turn) % kWordBits;
 }
 
 // Takes a block of the current page's hot word, which is `word`, not 0.
-inline uint32_t take_index(Arena* arena, Bucket* bucket, size_t offset, uint64_t word) {
-  uint32_t bit = choose_bit(arena, word);
+inline uint32_t take_index(Arena* arena, Bucket* bucket, uint32_t policies, size_t offset, uint64_t word) {
+  uint32_t bit = choose_bit(arena, policies, word);
   store_owned(word_at(bucket->bits, offset), word & ~mask_of(bit));
   store_owned(bucket->page->countdown, bucket->page->countdown + 1);
   return static_cast<uint32_t>(offset * kBitsPerByte) + bit;
@@ -81,7 +66,7 @@ inline void expect_free(const PageHeader* page, uint8_t entry) {
 inline void hand_out(uint32_t policies, char* block, uint32_t block_bytes, uint8_t* entries, uint32_t index,
                      size_t bytes) {
   size_t slack = block_bytes - bytes;
-  if (policies & kCanary) canary_write_first(block, block + block_bytes, slack);
+  if (policies & kCanary) canary_write(block, block + block_bytes, slack);
   set_slack(entries, index, slack);
 }
 
@@ -133,21 +118,43 @@ PageHeader* head_at(const void* block) {
   return bucket_find_word(bucket) ? hardened_take(arena, bucket, bytes) : take_slow(arena, bucket, bytes);
 }
 
-[[gnu::always_inline]] inline void* take(Arena* arena, Bucket* bucket, size_t bytes) {
+[[gnu::always_inline]] inline void* take(Arena* arena, Bucket* bucket, size_t bytes, uint32_t policies) {
   size_t offset = bucket->page->hot_offset;
   uint64_t word = word_at(bucket->bits, offset);
   if (word == 0) [[unlikely]]
     return take_found(arena, bucket, bytes);
   uint8_t* entries = current_entries(*bucket);
-  uint32_t index = take_index(arena, bucket, offset, word), block_bytes = bucket->block_bytes;
+  uint32_t index = take_index(arena, bucket, policies, offset, word), block_bytes = bucket->block_bytes;
   char* block = bucket->start + static_cast<size_t>(index) * block_bytes;
-  uint32_t policies = arena->policies;
   uint8_t entry = load_relaxed(entries[index]);
   expect_free(bucket->page, entry);
   if (!is_untouched(policies, block, block_bytes, entry)) [[unlikely]]
     return take_instead(arena, bucket, bytes, block);
   hand_out(policies, block, block_bytes, entries, index, bytes);
   return block;
+}
+
+// The same for few bytes under the default policies.
+[[gnu::always_inline]] inline void* take_short(Arena* arena, Bucket* bucket, size_t bytes) {
+  size_t offset = bucket->page->hot_offset;
+  uint64_t word = word_at(bucket->bits, offset);
+  if (word == 0) [[unlikely]]
+    return take_found(arena, bucket, bytes);
+  uint8_t* entries = current_entries(*bucket);
+  uint32_t index = take_index(arena, bucket, kDefaultPolicies, offset, word), block_bytes = bucket->block_bytes;
+  char* block = bucket->start + static_cast<size_t>(index) * block_bytes;
+  uint8_t entry = load_relaxed(entries[index]);
+  expect_free(bucket->page, entry);
+  if (entry != kFreshEntry && !is_short_all_zero(block, block_bytes)) [[unlikely]]
+    return take_instead(arena, bucket, bytes, block);
+  canary_write_short(block, block_bytes, block_bytes - bytes);
+  store_relaxed(entries[index], static_cast<uint8_t>(block_bytes - bytes));
+  return block;
+}
+
+[[gnu::noinline]] void* allocate_direct_otherwise(Arena* arena, size_t bytes) {
+  if (bytes == 0) return hardened_allocate_aligned(kMaxAlignBytes, bytes);
+  return take(arena, bucket_direct(arena, bytes + least_slack(load_shared(process_policies))), bytes, arena->policies);
 }
 
 Bucket* bucket_of(Arena* arena, size_t bytes) {
@@ -189,59 +196,39 @@ Misuse mark_free_at(const Place& place, char* block, size_t bytes, bool is_owner
   return mark_free(page.policies, block, page.block_bytes, entries_of(page), place.index, bytes, is_owner);
 }
 
-[[gnu::noinline]] Misuse free_elsewhere(Arena* arena, const Place& place) {
-  if (owner_of(*place.page) != arena) return free_unheld(arena_now(), place, block_address(*place.page, place.index));
-  return made_arena_free(made_arena_of(arena), place.page, place.index);
+Misuse retire(Arena* arena, const Place& place, uint32_t policies, bool is_own) {
+  return quarantine_put(arena, place, (policies & kQuarantine) != 0, is_own);
 }
 
-// `is_own`: the arena is known to be the thread's, and no made one.
-inline Misuse free_for_good(Arena* arena, const Place& place, bool is_own) {
-  if (owner_of(*place.page) != arena || (!is_own && is_made(arena))) [[unlikely]]
-    return free_elsewhere(arena, place);
-  size_t offset = offset_of_word(place.index);
-  uint64_t& word = word_at(place.page->free_bits, offset);
-  store_owned(word, word | mask_of(place.index));
-  page_count_free(arena, place.page, offset);
-  return Misuse::kNone;
+// A live block of the calling thread's own arena; of one that is free already the place.
+struct OwnBlock {
+  Arena* arena;
+  Place place;
+  uint8_t* entries;
+  uint32_t block_bytes;
+};
+
+[[gnu::always_inline]] inline bool find_own(void* ptr, OwnBlock* own) {
+  size_t offset = offset_of(ptr);
+  if (load_shared(hardened_end) == 0 || offset >= load_shared(primary_committed_bytes)) [[unlikely]]
+    return false;
+  size_t number = offset / kPageBytes;
+  PageHeader* page = load_shared(primary_headers) + number;
+  const ClassFacts& facts = *opaque(&kClassFacts.of_class[page->size_class]);
+  uint64_t product = offset % kPageBytes * facts.reciprocal;
+  Arena* arena = *arena_place_near();
+  // A page of this arena's is a bucket page; one of another thread's may be anything by now.
+  bool is_start = static_cast<uint32_t>(product) < facts.start_limit;
+  if (owner_of(*page) != arena || !is_start || load_relaxed(page->held_blocks) != 0) [[unlikely]]
+    return false;
+  auto* entries = reinterpret_cast<uint8_t*>(load_shared(primary_slack_table)) + number * kSlackStride;
+  *own = {arena, {page, static_cast<uint32_t>(product >> 32)}, entries, facts.block_bytes};
+  return true;
 }
 
-// The block that has been longest in it leaves.
-inline void release_oldest(Arena* arena, Quarantine* quarantine, bool is_own) {
-  Place place = place_of_entry(quarantine->entries[quarantine->first++ % kQuarantineBlocks]);
-  quarantine->bytes -= place.page->block_bytes;
-  free_for_good(arena, place, is_own);
-}
-
-[[gnu::noinline]] void quarantine_trim(Arena* arena) {
-  while (arena->quarantine->bytes > kQuarantineBytes) release_oldest(arena, arena->quarantine, false);
-}
-
-// Null where there is none to be had: what is freed is free at once then.
-[[gnu::noinline]] Quarantine* quarantine_open(Arena* arena) {
-  if (arena == &empty_arena || arena == &ended_arena) return nullptr;
-  LockGuard guard(arenas_lock);
-  arena->quarantine = static_cast<Quarantine*>(records_map(sizeof(Quarantine)));
-  return arena->quarantine;
-}
-
-inline uint32_t count_of(const Quarantine& quarantine) { return quarantine.last - quarantine.first; }
-
-[[gnu::always_inline]] inline Misuse retire(Arena* arena, const Place& place, uint32_t policies, bool is_own) {
-  Quarantine* quarantine = arena->quarantine;
-  if (!(policies & kQuarantine)) return free_for_good(arena, place, is_own);
-  if (quarantine == nullptr) [[unlikely]] {
-    quarantine = quarantine_open(arena);
-    if (quarantine == nullptr) return free_for_good(arena, place, is_own);
-  }
-  uint64_t bytes = quarantine->bytes + place.page->block_bytes;
-  quarantine->bytes = bytes;
-  Quarantine::Entry entry = entry_of(place);
-  if (count_of(*quarantine) == kQuarantineBlocks) [[likely]]
-    release_oldest(arena, quarantine, is_own);
-  quarantine->entries[quarantine->last++ % kQuarantineBlocks] = entry;
-  if (bytes > kQuarantineBytes) [[unlikely]]
-    quarantine_trim(arena);
-  return Misuse::kNone;
+[[gnu::noinline]] Misuse deallocate_own(Arena* arena, Place place, void* ptr, size_t bytes) {
+  Misuse misuse = mark_free_at(place, static_cast<char*>(ptr), bytes, true);
+  return misuse == Misuse::kNone ? retire(arena, place, arena->policies, true) : misuse;
 }
 
 // What a sized free may name. A block of no bytes that must lie at a large alignment has one.
@@ -268,10 +255,10 @@ bool is_size_of(const Block& block, size_t bytes) {
 }  // namespace
 
 void* hardened_allocate_direct(size_t bytes) {
-  if (bytes == 0) [[unlikely]]
-    return hardened_allocate_aligned(kMaxAlignBytes, bytes);
   Arena* arena = *arena_place_near();
-  return take(arena, bucket_direct(arena, bytes + least_slack(load_shared(process_policies))), bytes);
+  if (bytes - 1 >= fill::kShortBytes - 1 || arena->policies != kDefaultPolicies) [[unlikely]]
+    return allocate_direct_otherwise(arena, bytes);
+  return take_short(arena, bucket_direct(arena, bytes + least_slack(kDefaultPolicies)), bytes);
 }
 
 void* hardened_allocate(size_t bytes) {
@@ -296,7 +283,7 @@ void* hardened_allocate_aligned(size_t alignment, size_t bytes) {
   return allocate_large(nullptr, bytes == 0 ? 1 : bytes, alignment, &is_zero);
 }
 
-void* hardened_take(Arena* arena, Bucket* bucket, size_t bytes) { return take(arena, bucket, bytes); }
+void* hardened_take(Arena* arena, Bucket* bucket, size_t bytes) { return take(arena, bucket, bytes, arena->policies); }
 
 Misuse hardened_free(Arena* mine, Place place, void* ptr, size_t bytes) {
   Arena* owner = checked_owner_of(place.page);
@@ -316,24 +303,27 @@ Misuse hardened_free_made(Arena* arena, const Place& place, void* ptr, bool is_m
 }
 
 Misuse hardened_deallocate(void* ptr, size_t bytes) {
-  size_t offset = offset_of(ptr);
-  if (load_shared(hardened_end) == 0 || offset >= load_shared(primary_committed_bytes)) [[unlikely]]
-    return deallocate_far(ptr, bytes);
-  Arena* mine = *arena_place_near();
-  size_t number = offset / kPageBytes;
-  PageHeader* page = load_shared(primary_headers) + number;
-  const ClassFacts& facts = *opaque(&kClassFacts.of_class[page->size_class]);
-  uint64_t product = offset % kPageBytes * facts.reciprocal;
-  // A page of this arena's is a bucket page; one of another thread's may be anything by now.
-  bool is_start = static_cast<uint32_t>(product) < facts.start_limit;
-  if (owner_of(*page) != mine || !is_start || load_relaxed(page->held_blocks) != 0) [[unlikely]]
-    return deallocate_far(ptr, bytes);
-  Place place = {page, static_cast<uint32_t>(product >> 32)};
-  auto* entries = reinterpret_cast<uint8_t*>(load_shared(primary_slack_table)) + number * kSlackStride;
-  uint32_t policies = mine->policies;
+  OwnBlock own;
+  if (!find_own(ptr, &own)) return deallocate_far(ptr, bytes);
+  return deallocate_own(own.arena, own.place, ptr, bytes);
+}
+
+Misuse hardened_deallocate_any(void* ptr) {
+  OwnBlock own;
+  if (!find_own(ptr, &own)) [[unlikely]]
+    return deallocate_far(ptr, kAnyBytes);
+  Quarantine* quarantine = own.arena->quarantine;
+  uint8_t* entry = own.entries + own.place.index;
+  size_t slack = load_relaxed(*entry);
+  if (own.block_bytes > fill::kShortBytes || own.arena->policies != kDefaultPolicies || quarantine == nullptr ||
+      !is_short_slack(own.block_bytes, slack)) [[unlikely]]
+    return deallocate_own(own.arena, own.place, ptr, kAnyBytes);
   auto* block = static_cast<char*>(ptr);
-  Misuse misuse = mark_free(policies, block, facts.block_bytes, entries, place.index, bytes, true);
-  return misuse == Misuse::kNone ? retire(mine, place, policies, true) : misuse;
+  if (!canary_holds_short(block, own.block_bytes, slack)) [[unlikely]]
+    return Misuse::kOverflow;
+  store_relaxed(*entry, kFreeEntry);
+  clear_short(block, own.block_bytes);
+  return quarantine_pass(own.arena, quarantine, own.place, own.block_bytes);
 }
 
 Misuse hardened_resize(const Place& place, size_t bytes, void** result) {
@@ -364,10 +354,7 @@ bool page_harden(Arena* arena, PageHeader* page) {
   memset(entries + capacity, kNoBlockEntry, round_up(capacity, kWordBits) - capacity);
   store_relaxed(page->policies, arena->policies | number << kRegionShift);
   if (arena->random == 0) arena->random = os::random_bits() | 1;
-  // A program that only allocates meets what it freed again, too.
-  Quarantine* quarantine = arena->quarantine;
-  for (uint64_t i = quarantine == nullptr ? 0 : divide_up(count_of(*quarantine), 2); i > 0; i--)
-    release_oldest(arena, quarantine, false);
+  quarantine_halve(arena);  // a program that only allocates meets what it freed again, too
   return true;
 }
 
@@ -376,7 +363,7 @@ void* bucket_take_chosen(Arena* arena, Bucket* bucket) {
   if ((arena->policies & kRandom) && used_of(*page) == 0) page->next_word = next_turn(arena) % words_of(page->capacity);
   if (!bucket_find_word(bucket)) return nullptr;
   size_t offset = page->hot_offset;
-  return block_address(*page, take_index(arena, bucket, offset, word_at(bucket->bits, offset)));
+  return block_address(*page, take_index(arena, bucket, arena->policies, offset, word_at(bucket->bits, offset)));
 }
 
 uint64_t confirmed_frees(const PageHeader& page, uint32_t w, uint64_t blocks) {
@@ -392,30 +379,5 @@ uint64_t confirmed_frees(const PageHeader& page, uint32_t w, uint64_t blocks) {
   }
   return blocks;
 }
-
-void quarantine_flush(Arena* arena) {
-  Quarantine* quarantine = arena->quarantine;
-  while (quarantine != nullptr && count_of(*quarantine) > 0) release_oldest(arena, quarantine, false);
-}
-
-void quarantine_forget(Arena* arena) {
-  Quarantine* quarantine = arena->quarantine;
-  if (quarantine == nullptr) return;
-  quarantine->first = quarantine->last;
-  quarantine->bytes = 0;
-}
-
-void quarantine_check(const Arena* arena) {
-  const Quarantine* quarantine = arena->quarantine;
-  if (quarantine == nullptr) return;
-  for (uint32_t i = quarantine->first; i != quarantine->last; i++) {
-    Place place = place_of_entry(quarantine->entries[i % kQuarantineBlocks]);
-    const char* block = block_address(*place.page, place.index);
-    uint32_t block_bytes = place.page->block_bytes;
-    if ((place.page->policies & kZero) && !is_all_zero(block, block_bytes)) finding_note({block, block_bytes});
-  }
-}
-
-uint64_t quarantine_bytes(const Arena* arena) { return arena->quarantine == nullptr ? 0 : arena->quarantine->bytes; }
 
 }  // namespace pagerun

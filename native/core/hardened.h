@@ -1,10 +1,6 @@
-// The hardened profile in bucket pages: how a block is chosen, handed out, taken back and kept from being used again at
-// once. Owns the slack entries and the quarantines; the pages, their bits and the protocol of remote frees are the
-// arena's, as in the fast profile.
-//
-//   slack entry   of each block: block_bytes less what was asked for, while it is live (slack_entries.h)
-//   quarantine    of an arena: the last blocks that its thread freed. Free for everyone who asks, by their entry, they
-//                 still count as used in their pages, so that no page vanishes under them
+// The hardened profile in bucket pages: how a block is chosen, handed out and taken back. Owns the slack entries
+// (slack_entries.h); what was freed last is kept from being used again at once by quarantine.h, and the pages, their
+// bits and the protocol of remote frees are the arena's, as in the fast profile.
 //
 // A block is free for its page (its free bit) only when it has left the quarantine; it is zero from its free to its
 // next use. Thread rule: as in arena.h. A free by another thread than the page's owner changes the entry atomically,
@@ -21,11 +17,7 @@
 
 namespace pagerun {
 
-constexpr uint32_t kQuarantineBlocks = 128;    // of one arena, at most;
-constexpr size_t kQuarantineBytes = 64 << 10;  // and so many bytes
-constexpr size_t kAnyBytes = SIZE_MAX;         // of a free that does not say what was asked for
-
-static_assert(kMaxBlockBytes <= kQuarantineBytes);
+constexpr size_t kAnyBytes = SIZE_MAX;  // of a free that does not say what was asked for
 
 /// Bytes that a block has beyond those asked for, at least: a write right behind them is always seen.
 constexpr size_t least_slack(uint32_t policies) {
@@ -52,8 +44,9 @@ void* hardened_take(Arena* arena, Bucket* bucket, size_t bytes);
 /// Frees a block of a hardened page. `mine`: the calling thread's arena; `bytes`: what it was asked for, or kAnyBytes.
 Misuse hardened_free(Arena* mine, Place place, void* ptr, size_t bytes);
 
-/// The same for any pointer that free() may be given: the fast path, and what it leaves to the slow ones.
+/// The same for any pointer that free() may be given; the second is the fast path, of a free that names no size.
 Misuse hardened_deallocate(void* ptr, size_t bytes);
+Misuse hardened_deallocate_any(void* ptr);
 
 /// As hardened_free(), of a page of a made arena, by its own thread or under its lock.
 Misuse hardened_free_made(Arena* arena, const Place& place, void* ptr, bool is_mine);
@@ -78,15 +71,5 @@ void* bucket_take_chosen(Arena* arena, Bucket* bucket);
 /// say the same, and which are not in the owner's quarantine. The others are live, or were freed by two threads at the
 /// same time. For who drains the page.
 uint64_t confirmed_frees(const PageHeader& page, uint32_t w, uint64_t blocks);
-
-/// Everything in the arena's quarantine becomes free; or is forgotten, with the pages that it is in.
-void quarantine_flush(Arena* arena);
-void quarantine_forget(Arena* arena);
-
-/// Notes a block in it that was written to since its free, if there is one.
-void quarantine_check(const Arena* arena);
-
-/// Bytes of the blocks in it, and how many of them are in a page; for counts.
-uint64_t quarantine_bytes(const Arena* arena);
 
 }  // namespace pagerun

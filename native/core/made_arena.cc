@@ -9,6 +9,7 @@
 #include "arena_list.h"
 #include "hardened.h"
 #include "mapping_table.h"
+#include "quarantine.h"
 #include "region.h"
 #include "run_list.h"
 #include "thread_arena.h"

@@ -1,22 +1,81 @@
 #include "fill.h"
 
+#include "../base/relaxed.h"
+
 namespace pagerun {
 
-void canary_write(void* block, char* end, size_t slack) {
-  uint64_t canary = canary_of(block);
-  for (; slack >= fill::kWordBytes; slack -= fill::kWordBytes) fill::store(end -= fill::kWordBytes, canary);
-  if (slack == 0) return;
-  char* last = end - fill::kWordBytes;
-  uint64_t mask = fill::upper_bytes(slack);
-  fill::store(last, (fill::load(last) & ~mask) | (canary & mask));
+using namespace fill;
+
+namespace {
+
+// All is looked at before anything is said: there is nearly never something to be found.
+template <class Vector>
+[[gnu::always_inline]] inline bool is_all_zero_by(const char* start, size_t bytes) {
+  constexpr size_t kStep = 4 * sizeof(Vector);
+  const char* last = start + bytes - kStep;
+  Vector any[4] = {};
+  auto collect = [&](const char* at) {
+#pragma GCC unroll 4
+    for (size_t i = 0; i < 4; i++) {
+      Vector vector;
+      memcpy(&vector, at + i * sizeof(Vector), sizeof(vector));
+      any[i] |= vector;
+    }
+  };
+  for (; start < last; start += kStep) collect(start);
+  collect(last);
+  Vector all = (any[0] | any[1]) | (any[2] | any[3]);
+  uint64_t words = 0;
+  for (size_t i = 0; i < sizeof(Vector) / sizeof(uint64_t); i++) words |= all[i];
+  return words == 0;
 }
 
-bool canary_holds_slow(const void* block, const char* end, size_t slack) {
-  uint64_t canary = canary_of(block), difference = 0;
-  for (; slack >= fill::kWordBytes; slack -= fill::kWordBytes)
-    difference |= fill::load(end -= fill::kWordBytes) ^ canary;
-  if (slack > 0) difference |= (fill::load(end - fill::kWordBytes) ^ canary) & fill::upper_bytes(slack);
-  return difference == 0;
+bool has_wide_vectors = false;
+
+#ifdef __x86_64__
+using Quad [[gnu::vector_size(32)]] = uint64_t;
+
+bool see_wide_vectors() {
+  __builtin_cpu_init();
+  return __builtin_cpu_supports("avx2") != 0;
 }
+
+[[gnu::target("avx2")]] bool is_all_zero_wide(const char* start, size_t bytes) {
+  return is_all_zero_by<Quad>(start, bytes);
+}
+#else
+bool see_wide_vectors() { return false; }
+
+bool is_all_zero_wide(const char* start, size_t bytes) { return is_all_zero_by<Pair>(start, bytes); }
+#endif
+
+}  // namespace
+
+// Pair by pair while there is a whole one, then what is left of one.
+void canary_write(void* block, char* end, size_t slack) {
+  uint64_t canary = canary_of(block);
+  Pair whole = {canary, canary};
+  for (; slack >= sizeof(Pair); slack -= sizeof(Pair)) memcpy(end -= sizeof(Pair), &whole, sizeof(whole));
+  for (; slack >= kWordBytes; slack -= kWordBytes) store(end -= kWordBytes, canary);
+  if (slack == 0) return;
+  char* last = end - kWordBytes;
+  uint64_t mask = upper_bytes(slack);
+  store(last, (load(last) & ~mask) | (canary & mask));
+}
+
+bool canary_holds(const void* block, const char* end, size_t slack) {
+  uint64_t canary = canary_of(block), difference = 0;
+  Pair whole = {canary, canary}, differences = {};
+  for (; slack >= sizeof(Pair); slack -= sizeof(Pair)) differences |= load_pair(end -= sizeof(Pair)) ^ whole;
+  for (; slack >= kWordBytes; slack -= kWordBytes) difference |= load(end -= kWordBytes) ^ canary;
+  if (slack > 0) difference |= (load(end - kWordBytes) ^ canary) & upper_bytes(slack);
+  return difference == 0 && is_zero(differences);
+}
+
+bool fill::is_long_all_zero(const char* start, size_t bytes) {
+  return load_relaxed(has_wide_vectors) ? is_all_zero_wide(start, bytes) : is_all_zero_by<Pair>(start, bytes);
+}
+
+void fill_choose() { store_relaxed(has_wide_vectors, see_wide_vectors()); }
 
 }  // namespace pagerun

@@ -14,6 +14,7 @@ void policies_choose() {
   static std::atomic<bool> is_chosen{false};
   if (is_chosen.load(std::memory_order_relaxed) || is_chosen.exchange(true, std::memory_order_relaxed)) return;
   canary_secret = os::random_bits();
+  fill_choose();
   if (settings().profile == Profile::kHardened) process_policies = kHardened | settings().harden_policies;
 }
 

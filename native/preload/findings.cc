@@ -1,11 +1,12 @@
 // Tells C programs of what the hardened profile finds without being asked. Owns the place where the core leaves
 // findings for it. Thread rule: any thread; holds no lock.
 #include "../base/relaxed.h"
-#include "../core/hardened.h"
 #include "../core/mapping_table.h"
 #include "../core/place.h"
+#include "../core/quarantine.h"
 #include "../core/thread_arena.h"
 #include "../harden/finding.h"
+#include "../harden/policy.h"
 
 namespace pagerun {
 

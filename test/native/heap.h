@@ -8,6 +8,7 @@
 #include "core/hardened.h"
 #include "core/page.h"
 #include "core/purger.h"
+#include "core/quarantine.h"
 #include "core/region.h"
 #include "core/thread_arena.h"
 #include "harness.h"

@@ -1,0 +1,105 @@
+#include "quarantine.h"
+
+#include "../harden/fill.h"
+#include "../harden/finding.h"
+#include "../harden/policy.h"
+#include "allocator.h"
+#include "arena_list.h"
+#include "made_arena.h"
+#include "thread_arena.h"
+
+namespace pagerun {
+
+namespace {
+
+[[gnu::noinline]] Misuse free_elsewhere(Arena* arena, const Place& place) {
+  if (owner_of(*place.page) != arena) return free_unheld(arena_now(), place, block_address(*place.page, place.index));
+  return made_arena_free(made_arena_of(arena), place.page, place.index);
+}
+
+// `is_own`: the arena is known to be the thread's, and no made one.
+inline Misuse free_for_good(Arena* arena, const Place& place, bool is_own) {
+  if (owner_of(*place.page) != arena || (!is_own && is_made(arena))) [[unlikely]]
+    return free_elsewhere(arena, place);
+  size_t offset = offset_of_word(place.index);
+  uint64_t& word = word_at(place.page->free_bits, offset);
+  store_owned(word, word | mask_of(place.index));
+  page_count_free(arena, place.page, offset);
+  return Misuse::kNone;
+}
+
+// The block that has been longest in it leaves.
+inline void release_oldest(Arena* arena, Quarantine* quarantine, bool is_own) {
+  Place place = place_of_entry(quarantine->entries[quarantine->first++ % kQuarantineBlocks]);
+  quarantine->bytes -= place.page->block_bytes;
+  free_for_good(arena, place, is_own);
+}
+
+// Null where there is none to be had: what is freed is free at once then.
+[[gnu::noinline]] Quarantine* quarantine_open(Arena* arena) {
+  if (arena == &empty_arena || arena == &ended_arena) return nullptr;
+  LockGuard guard(arenas_lock);
+  arena->quarantine = static_cast<Quarantine*>(records_map(sizeof(Quarantine)));
+  return arena->quarantine;
+}
+
+}  // namespace
+
+Misuse quarantine_put(Arena* arena, const Place& place, bool is_wanted, bool is_own) {
+  Quarantine* quarantine = arena->quarantine;
+  if (is_wanted && quarantine == nullptr) quarantine = quarantine_open(arena);
+  if (!is_wanted || quarantine == nullptr) return free_for_good(arena, place, is_own);
+  quarantine->bytes += place.page->block_bytes;
+  if (count_of(*quarantine) == kQuarantineBlocks) release_oldest(arena, quarantine, is_own);
+  quarantine->entries[quarantine->last++ % kQuarantineBlocks] = entry_of(place);
+  quarantine_trim(arena);
+  return Misuse::kNone;
+}
+
+Misuse quarantine_notify(Arena* arena, PageHeader* page) {
+  page_notify(arena, page);
+  return Misuse::kNone;
+}
+
+Misuse quarantine_release(Arena* arena, Place place) {
+  free_for_good(arena, place, true);
+  quarantine_trim(arena);
+  return Misuse::kNone;
+}
+
+void quarantine_trim(Arena* arena) {
+  while (arena->quarantine->bytes > kQuarantineBytes) release_oldest(arena, arena->quarantine, false);
+}
+
+void quarantine_flush(Arena* arena) {
+  Quarantine* quarantine = arena->quarantine;
+  while (quarantine != nullptr && count_of(*quarantine) > 0) release_oldest(arena, quarantine, false);
+}
+
+void quarantine_halve(Arena* arena) {
+  Quarantine* quarantine = arena->quarantine;
+  if (quarantine == nullptr) return;
+  for (uint64_t i = divide_up(count_of(*quarantine), 2); i > 0; i--) release_oldest(arena, quarantine, false);
+}
+
+void quarantine_forget(Arena* arena) {
+  Quarantine* quarantine = arena->quarantine;
+  if (quarantine == nullptr) return;
+  quarantine->first = quarantine->last;
+  quarantine->bytes = 0;
+}
+
+void quarantine_check(const Arena* arena) {
+  const Quarantine* quarantine = arena->quarantine;
+  if (quarantine == nullptr) return;
+  for (uint32_t i = quarantine->first; i != quarantine->last; i++) {
+    Place place = place_of_entry(quarantine->entries[i % kQuarantineBlocks]);
+    const char* block = block_address(*place.page, place.index);
+    uint32_t block_bytes = place.page->block_bytes;
+    if ((place.page->policies & kZero) && !is_all_zero(block, block_bytes)) finding_note({block, block_bytes});
+  }
+}
+
+uint64_t quarantine_bytes(const Arena* arena) { return arena->quarantine == nullptr ? 0 : arena->quarantine->bytes; }
+
+}  // namespace pagerun
