@@ -1,6 +1,7 @@
 // Both build files make the same thing: each result loads and passes the same smoke test, on its own and preloaded.
-// The build of node-gyp is the one in build/Release; that of cmake-js is made here, in a folder of its own.
-import { execFileSync } from "node:child_process";
+// The build of node-gyp is the one in build/Release; that of cmake-js is made here, in a folder of its own, and so is a
+// library whose default is the hardened profile.
+import { execFileSync, spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { beforeAll, describe, expect, test } from "vitest";
 import { cmakeJs } from "./tools/native-build.js";
@@ -90,5 +91,40 @@ describe("the two builds", () => {
   test("malloc, free and operator new of the library are shown", () => {
     const symbols = symbolsOf(`${root}/build/Release/libpagerun.so`);
     expect(symbols).toEqual(expect.arrayContaining(["malloc", "calloc", "realloc", "free", "_Znwm", "_ZdlPv"]));
+  });
+});
+
+describe("a build whose default is the hardened profile", () => {
+  const folder = "build-test/hardened";
+  const library = `${root}/${folder}/Release/libpagerun.so`;
+
+  /** How a program ends that writes a byte behind a block and frees it, which only the hardened profile finds. */
+  function endOfOverflow(env: Record<string, string>): { signal: string | null; stderr: string } {
+    const { PAGERUN_PROFILE: _, ...rest } = process.env;
+    const program = `${root}/build/Release/pagerun_misuse`;
+    const options = { env: { ...rest, LD_PRELOAD: library, ...env }, encoding: "utf8", timeout: 60_000 } as const;
+    const { signal, stderr } = spawnSync(program, ["overflow-by-one-50"], options);
+    return { signal, stderr };
+  }
+
+  beforeAll(async () => {
+    const { code, output } = await cmakeJs(folder, { PAGERUN_DEFAULT_PROFILE: "hardened" }, "pagerun_preload");
+    if (code !== 0) throw new Error(output);
+  }, 600_000);
+
+  test("starts hardened where nothing is said", () => {
+    const { signal, stderr } = endOfOverflow({});
+    expect(signal).toBe("SIGABRT");
+    expect(stderr).toMatch(/^pagerun: write past the end of 0x[0-9a-f]+ in free /);
+  });
+
+  test("is fast where that is asked for", () => {
+    expect(endOfOverflow({ PAGERUN_PROFILE: "fast" })).toEqual({ signal: null, stderr: "" });
+  });
+
+  test("names the profiles when another one is asked of the build", async () => {
+    const { code, output } = await cmakeJs("build-test/none", { PAGERUN_DEFAULT_PROFILE: "slow" }, "pagerun_preload");
+    expect(code).not.toBe(0);
+    expect(output).toContain("PAGERUN_DEFAULT_PROFILE must be fast or hardened, not 'slow'");
   });
 });
