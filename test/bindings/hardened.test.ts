@@ -1,14 +1,16 @@
 // Arenas in the hardened profile, and the secure arena, live: what the kernel says of its memory, and what is left of it.
 import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
+import koffi from "koffi";
 import { Arena, copyIn, copyOut, free, malloc, residentPages, SecureArena, unchecked, usableSize, view } from "pagerun";
 import { describe, expect, test } from "vitest";
+import { compile } from "../preload/programs.js";
 import { root } from "../structure/tree.js";
 import { codeOf, isOwnHeap, verifyAfterEach } from "../support/heap.js";
 
 verifyAfterEach();
 
-/** A sanitizer locks nothing. */
+/** A sanitizer locks nothing, and ends what faults in its own way. */
 const canLock = process.env.PAGERUN_TEST_SANITIZER === undefined;
 
 describe("an arena in the hardened profile", () => {
@@ -87,6 +89,25 @@ describe("a secure arena", () => {
     for (const guard of [ptr - 1n, ptr + 8192n]) expect(flagsAt(guard)).not.toContain("rd");
   });
 
+  test("is not there in a forked child, whereas other memory is", () => {
+    const library = koffi.load(compile("forked.c", ["-shared"]));
+    const inChild = library.func("int in_child(void *at)") as (ptr: bigint) => number;
+    const [there, notThere] = [0, 1];
+    using arena = new SecureArena();
+    const key = arena.malloc(32);
+    arena.view(key, 32).fill(7);
+    const other = malloc(32);
+    expect(inChild(other)).toBe(there);
+    expect(inChild(key)).toBe(notThere);
+    arena.seal();
+    expect(inChild(key)).toBe(notThere);
+    expect(copyOut(key, 32)[31]).toBe(7);
+    arena.unseal();
+    expect(inChild(key)).toBe(notThere);
+    free(other);
+    library.unload();
+  });
+
   test("hands out blocks that do not touch, up to its limit, and clears them", () => {
     using arena = new SecureArena({ limit: 4096 });
     const blocks = Array.from({ length: 128 }, () => arena.malloc(20));
@@ -135,8 +156,29 @@ describe("a secure arena", () => {
       if (call !== undefined) expect(codeOf(call)).toBe("ERR_PROTECTED_PAGES");
     arena.unseal();
     expect(arena.view(ptr, 16)[15]).toBe(3);
+    expect(flagsAt(ptr)).toEqual(expect.arrayContaining(["rd", "wr", "dd", "dc"]));
     arena.seal();
   });
+
+  test.runIf(canLock)(
+    "sealed, it stops whoever writes past all checks by a fault, and whoever leaves its pages always",
+    () => {
+      const endOf = (act: string) => {
+        const program = `
+        const { SecureArena, unchecked } = require(${JSON.stringify(root)});
+        const arena = new SecureArena();
+        const key = arena.malloc(4096);
+        unchecked.setUint8(key, 0, 1);
+        ${act}`;
+        return spawnSync(process.execPath, ["-e", program], { encoding: "utf8" }).signal;
+      };
+      expect(endOf("unchecked.setUint8(key, 4095, 1);")).toBe(null);
+      expect(endOf("arena.seal(); unchecked.getUint8(key, 4095);")).toBe(null);
+      expect(endOf("arena.seal(); unchecked.setUint8(key, 0, 1);")).toBe("SIGSEGV");
+      expect(endOf("unchecked.getUint8(key, 4096);")).toBe("SIGSEGV");
+      expect(endOf("unchecked.getUint8(key - 1n, 0);")).toBe("SIGSEGV");
+    },
+  );
 
   test.runIf(canLock)("is refused where the process may not lock so much, and leaves nothing behind", () => {
     const program = `

@@ -29,6 +29,7 @@ import {
   type PurgeOptions,
   type purge,
   realloc,
+  SecureArena,
   type Snapshot,
   type setBudget,
   type setLeakWarnings,
@@ -173,6 +174,30 @@ new Arena({ profile: "slow" });
 // @ts-expect-error
 arena.limit = 4;
 
+// A SecureArena has blocks, views and one ArrayBuffer, and is no Arena: no realloc, no name.
+const secure: SecureArena = new SecureArena({ limit: 8192n });
+same<ReturnType<typeof secure.malloc>, bigint>(true);
+same<ReturnType<typeof secure.view>, Uint8Array>(true);
+same<typeof secure.buffer, ArrayBuffer>(true);
+same<typeof secure.limit, number>(true);
+same<typeof secure.isSealed, boolean>(true);
+function usesSecureArena(): ArrayBuffer {
+  using scoped = new SecureArena();
+  scoped.seal();
+  scoped.unseal();
+  scoped.free(scoped.malloc(32));
+  return scoped.buffer;
+}
+// @ts-expect-error
+new SecureArena({ limit: "8192" });
+// @ts-expect-error
+secure.realloc(1n, 2);
+// @ts-expect-error
+secure.isSealed = true;
+const notAnArena = {} as Arena;
+// @ts-expect-error
+const alsoSecure: SecureArena = notAnArena;
+
 // What is reported cannot be changed by accident.
 // @ts-expect-error
 capabilities.externalViews = false;
@@ -279,4 +304,4 @@ const plain: Error = whole;
 // @ts-expect-error
 new PagerunError();
 
-export { blockBuffer, blockBytes, plain, pointer, tell, usesArena, usesBlock };
+export { alsoSecure, blockBuffer, blockBytes, plain, pointer, tell, usesArena, usesBlock, usesSecureArena };
