@@ -38,6 +38,32 @@ inline bool bitmap_test(const uint64_t* words, uint32_t bit) {
   return (load_relaxed(words[word_of(bit)]) & mask_of(bit)) != 0;
 }
 
+// Words that are looked at together: less than a branch for each of them, which nobody can predict.
+constexpr uint32_t kGroupWords = 4;
+
+/// Bit i: word i of the group at `words` has a set bit. All of the group is read.
+inline uint32_t group_not_empty(const uint64_t* words) {
+  uint32_t mask = 0;
+  for (uint32_t i = 0; i < kGroupWords; i++) mask |= uint32_t{words[i] != 0} << i;
+  return mask;
+}
+
+/// A word with a set bit among the first `count`; `count` when there is none. Looks round by groups, from that of the
+/// word before `next` on, where words from `next` on come first. Reads whole groups.
+inline uint32_t bitmap_find_word(const uint64_t* words, uint32_t count, uint32_t next) {
+  uint32_t first = (next - uint32_t{next != 0}) / kGroupWords * kGroupWords;
+  if (first >= count) [[unlikely]]
+    first = 0;
+  uint32_t later = ~0u << (next - first) % 32;
+  for (uint32_t looked = 0; looked < count; looked += kGroupWords, later = ~0u) {
+    uint64_t there = (2ull << (count - first - 1)) - 1;
+    uint32_t found = group_not_empty(words + first) & static_cast<uint32_t>(there);
+    if (found != 0) return first + lowest_bit((found & later) != 0 ? found & later : found);
+    first = first + kGroupWords < count ? first + kGroupWords : 0;
+  }
+  return count;
+}
+
 /// Number of set bits among the first `bits`.
 inline uint32_t bitmap_count(const uint64_t* words, uint32_t bits) {
   uint32_t count = 0;

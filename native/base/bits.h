@@ -4,6 +4,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "relaxed.h"
+
 namespace pagerun {
 
 constexpr bool is_power_of_two(uint64_t x) { return x != 0 && (x & (x - 1)) == 0; }
@@ -30,19 +32,20 @@ inline bool set_bit(uint64_t& word, uint64_t bit) {
 }
 #endif
 
-/// Takes the lowest set bit out of `word`, which must not be 0; returns its index.
-#ifdef __x86_64__
-inline uint64_t take_lowest_bit(uint64_t& word) {
+/// Takes the lowest set bit out of `place`, whose value is `word`, not 0; returns its index. Whoever takes bit after
+/// bit waits for the word each time: so it is changed by a subtraction and an AND, and not by way of the index.
+#if defined(__x86_64__) && !defined(__SANITIZE_THREAD__)
+inline uint64_t take_lowest_bit(uint64_t& place, uint64_t word) {
   uint64_t bit;
   // A bsf on machines without tzcnt, which is the same for a word that is not 0.
-  __asm__("rep bsfq %0, %1\n\tbtrq %1, %0" : "+&r"(word), "=&r"(bit) : : "cc");
+  __asm__("rep bsfq %1, %0" : "=r"(bit) : "r"(word) : "cc");
+  __asm__("andq %1, %0" : "+m"(place) : "r"(word - 1) : "cc");
   return bit;
 }
 #else
-inline uint64_t take_lowest_bit(uint64_t& word) {
-  uint64_t bit = lowest_bit(word);
-  word &= word - 1;
-  return bit;
+inline uint64_t take_lowest_bit(uint64_t& place, uint64_t word) {
+  store_owned(place, word & (word - 1));
+  return lowest_bit(word);
 }
 #endif
 
@@ -54,7 +57,18 @@ inline T opaque(T x) {
   return x;
 }
 
-constexpr uint32_t count_bits(uint64_t x) { return static_cast<uint32_t>(__builtin_popcountll(x)); }
+/// Number of set bits. By sums of ever wider fields where the machine may lack an instruction for it: the compiler
+/// would call a function, which looks up a table byte by byte. Henry S. Warren, "Hacker's Delight", 5-1.
+constexpr uint32_t count_bits(uint64_t x) {
+#if defined(__x86_64__) && !defined(__POPCNT__)
+  x -= x >> 1 & 0x5555555555555555u;
+  x = (x & 0x3333333333333333u) + (x >> 2 & 0x3333333333333333u);
+  x = (x + (x >> 4)) & 0x0f0f0f0f0f0f0f0fu;
+  return static_cast<uint32_t>(x * 0x0101010101010101u >> 56);
+#else
+  return static_cast<uint32_t>(__builtin_popcountll(x));
+#endif
+}
 
 /// The `n` lowest bits set, 0 <= n <= 64.
 constexpr uint64_t low_bits(uint32_t n) { return n >= 64 ? ~0ull : (1ull << n) - 1; }

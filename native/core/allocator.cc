@@ -275,6 +275,12 @@ void* allocate_large(Arena* owner, size_t bytes, size_t alignment, bool* is_zero
   return take_run(owner, bytes, align_pages, is_zero);
 }
 
+// Out of line, so that who finds a bit in the hot word keeps nothing for the search.
+[[gnu::noinline]] void* allocate_found(Arena* arena, Bucket* bucket) {
+  void* ptr = bucket_take_found(bucket);
+  return ptr != nullptr ? ptr : allocate_refill(arena, bucket);
+}
+
 void* allocate_refill(Arena* arena, Bucket* bucket) {
   if (!has_page(*bucket)) [[unlikely]]
     return thread_take_slow(arena, bucket->size_class);
@@ -286,8 +292,9 @@ namespace {
 [[gnu::always_inline]] inline void* allocate_small(size_t bytes) {
   Arena* arena = arena_now();
   Bucket* bucket = bytes <= kMaxDirectBytes ? bucket_direct(arena, bytes) : bucket_at(arena, stepped_class_of(bytes));
-  void* ptr = bucket_take_here(bucket);
-  return ptr != nullptr ? ptr : allocate_refill(arena, bucket);
+  size_t offset = bucket->page->hot_offset;
+  uint64_t word = word_at(bucket->bits, offset);
+  return word != 0 ? bucket_take(bucket, offset, word) : allocate_found(arena, bucket);
 }
 
 // The first call of all, every call of a library that has no distance, and every one in the hardened profile.

@@ -8,8 +8,10 @@
 
 namespace pagerun {
 
-/// Everything that allocate() does not do at once: larger sizes, an empty word, a thread's first call.
+/// Everything that allocate() does not do at once: larger sizes, a page that bucket_take_found() has found full, a
+/// thread's first call.
 void* allocate_beyond(size_t bytes);
+void* allocate_found(Arena* arena, Bucket* bucket);
 void* allocate_refill(Arena* arena, Bucket* bucket);
 
 /// Everything that deallocate() does not do at once: null, another arena's page, runs, mappings, misuse.
@@ -18,7 +20,7 @@ Misuse deallocate_slow(void* ptr);
 /// What allocate_fast() falls back to. preload/ has its own, which set errno.
 struct SlowPath {
   static void* beyond(size_t bytes) { return allocate_beyond(bytes); }
-  static void* refill(Arena* arena, Bucket* bucket) { return allocate_refill(arena, bucket); }
+  static void* refill(Arena* arena, Bucket* bucket) { return allocate_found(arena, bucket); }
 };
 
 /// The bucket of at most kMaxDirectBytes bytes.

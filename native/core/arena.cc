@@ -31,23 +31,23 @@ void bucket_clear(Bucket& bucket) {
   arena_of(&bucket)->page_word[bucket.size_class] = 0;
 }
 
-// What the counts say of a page is what its bits say: all are in use, or all are free.
-bool has_only(const PageHeader& page, bool is_free) {
+// What the counts say of an empty page is what its bits say.
+bool has_only_free(const PageHeader& page) {
   if constexpr (!kHasChecks) return true;
-  uint64_t differing = 0;
+  uint64_t used = 0;
   uint32_t whole = page.capacity / kWordBits, rest = page.capacity % kWordBits;
-  uint64_t all = is_free ? ~0ull : 0;
-  for (uint32_t w = 0; w < whole; w++) differing |= page.free_bits[w] ^ all;
-  if (rest != 0) differing |= page.free_bits[whole] ^ (all & low_bits(rest));
-  return differing == 0;
+  for (uint32_t w = 0; w < whole; w++) used |= ~page.free_bits[w];
+  if (rest != 0) used |= page.free_bits[whole] ^ low_bits(rest);
+  return used == 0;
 }
 
+// The caller has seen that the page's bits are as full as its count says.
 void current_to_full(Bucket* bucket) {
   PageHeader* page = bucket->page;
-  header_check(page);
-  if (!has_only(*page, false)) header_damaged(page, "used == popcount(used bitmap)");
+  if (kHasChecks && page->capacity != bucket->capacity) [[unlikely]]
+    header_damaged(page, "capacity == class_capacity(size_class)");
   page_count_retaken(page);
-  set_notify(*page, page->capacity - 1u);
+  set_notify(*page, full_notify_at(bucket->capacity));
   bucket->full.push(page);
   bucket_clear(*bucket);
 }
@@ -114,7 +114,7 @@ bool is_releasable(const PageHeader& page) {
 // An empty page on no list goes back to the run list, or to the made arena whose extents it is of.
 void page_release(Arena* arena, PageHeader* page) {
   header_check(page);
-  if (used_of(*page) != 0 || !has_only(*page, true)) header_damaged(page, "used == popcount(used bitmap)");
+  if (used_of(*page) != 0 || !has_only_free(*page)) header_damaged(page, "used == popcount(used bitmap)");
   page_end(page);
   page_detach(arena, page);
   if (is_made(arena)) return extents_put(made_arena_of(arena), page);
@@ -244,7 +244,7 @@ void page_collect(PageHeader* page) {
 void page_settle(Arena* arena, PageHeader* page) {
   Bucket* bucket = bucket_at(arena, page->size_class);
   if (bucket->page == page) return;
-  if (page->notify_at != 0 && !is_full(*page)) full_to_partial(bucket, page);
+  if (page->notify_at != 0 && used_of(*page) <= page->notify_at) full_to_partial(bucket, page);
   if (is_releasable(*page)) partial_to_empty(arena, bucket, page);
 }
 
@@ -291,6 +291,7 @@ void current_retire(Arena* arena, Bucket* bucket) {
     bucket_clear(*bucket);
     page_release(arena, page);
   } else if (is_full(*page)) {
+    header_check_counts(page);
     current_to_full(bucket);
   } else {
     bucket_clear(*bucket);
@@ -330,7 +331,8 @@ bool arena_trim(Arena* arena) {
 }
 
 void* bucket_take_slow(Arena* arena, Bucket* bucket) {
-  if (void* ptr = bucket_take_here(bucket)) return ptr;
+  if (used_of(*bucket->page) != bucket->capacity) [[unlikely]]
+    return bucket_take_here(bucket);
   if (has_page(*bucket)) current_to_full(bucket);
   arena_follow_passes(arena);
   PageHeader* page = bucket->partial.first();
@@ -346,14 +348,15 @@ void* bucket_take_slow(Arena* arena, Bucket* bucket) {
     if (page == nullptr) return nullptr;
     bucket_set(bucket, page);
   }
-  void* ptr = is_hardened(*page) ? bucket_take_chosen(arena, bucket) : bucket_take_here(bucket);
+  bool is_chosen = arena->policies != 0 && is_hardened(*page);
+  void* ptr = is_chosen ? bucket_take_chosen(arena, bucket) : bucket_take_here(bucket);
   CHECK(ptr != nullptr);
   purger_consider();
   return ptr;
 }
 
 void page_notify(Arena* arena, PageHeader* page) {
-  header_check(page);
+  header_check_owned(page);
   Bucket* bucket = bucket_at(arena, page->size_class);
   if (page->notify_at != 0) full_to_partial(bucket, page);
   if (is_releasable(*page)) partial_to_empty(arena, bucket, page);

@@ -6,7 +6,8 @@
 //
 //   current    the bucket takes blocks from it; on no list; notify_at = never: it is kept when it becomes empty
 //   partial    has free blocks; notify_at = 0: the free that empties it puts it back on the run list
-//   full       none free when last seen; notify_at = capacity - 1: the first free makes it partial
+//   full       was full, and few blocks are free since; notify_at = full_notify_at(): the free that reaches it makes it
+//              partial
 //
 // Remote frees: the protocol. R frees a block of page P, which arena A owns.
 //
@@ -165,7 +166,8 @@ bool arena_put_group(Arena* arena);
 /// ever.
 bool arena_trim(Arena* arena);
 
-/// A block of `bucket`, whose hot word has no free bit: another word, drain, next page, new page. Null when exhausted.
+/// A block of `bucket`, in whose current page bucket_find_word() has found none: drain, next page, new page. Null when
+/// exhausted.
 void* bucket_take_slow(Arena* arena, Bucket* bucket);
 
 /// The state change that a free brought about: page->countdown has reached 0.
@@ -214,26 +216,22 @@ inline bool has_page(const Bucket& bucket) { return bucket.page != &no_page; }
 inline void* bucket_take(Bucket* bucket, size_t offset, uint64_t word) {
   PageHeader* page = bucket->page;
   offset = opaque(offset);
-  auto index = static_cast<uint32_t>(take_lowest_bit(word) + offset * kBitsPerByte);
-  store_owned(word_at(bucket->bits, offset), word);
+  uint64_t bit = take_lowest_bit(word_at(bucket->bits, offset), word);
+  auto index = static_cast<uint32_t>(bit + offset * kBitsPerByte);
   store_owned(page->countdown, page->countdown + 1);
   uint32_t distance = index * bucket->block_bytes;  // below the page's length
   return bucket->start + distance;
 }
 
-/// Makes a word with a free bit the current page's hot one; false when the page is full. Looks round the page from
-/// where it looked last: once round it for all the words that it finds. Where the bits are is the bucket's to say, not
-/// the header's.
+/// Makes a word with a free bit the current page's hot one; false when the page is full. Where the bits are is the
+/// bucket's to say, not the header's.
 inline bool bucket_find_word(Bucket* bucket) {
   PageHeader* page = bucket->page;
-  if (used_of(*page) == bucket->capacity) return false;
-  uint32_t words = words_of(bucket->capacity), w = page->next_word;
-  while (w < words && bucket->bits[w] == 0) w++;
-  if (w >= words) {
-    for (w = 0; bucket->bits[w] == 0;) CHECK_AT(++w < words, "used == popcount(used bitmap)", page);
-  }
-  page->next_word = ++w;
-  store_owned(page->hot_offset, (w - 1) * uint32_t{sizeof(uint64_t)});
+  uint32_t words = words_of(bucket->capacity), word = bitmap_find_word(bucket->bits, words, page->next_word);
+  CHECK_AT((word == words) == (used_of(*page) == bucket->capacity), "used == popcount(used bitmap)", page);
+  if (word == words) return false;
+  page->next_word = word + 1;
+  store_owned(page->hot_offset, word * uint32_t{sizeof(uint64_t)});
   return true;
 }
 

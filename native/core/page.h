@@ -16,7 +16,6 @@
 
 #include "../base/bitmap.h"
 #include "../base/config.h"
-#include "../base/list.h"
 #include "size_class.h"
 
 namespace pagerun {
@@ -89,12 +88,8 @@ static_assert(offsetof(PageHeader, countdown) == kCacheLineBytes &&
               offsetof(PageHeader, remote_summary) == 2 * kCacheLineBytes);
 static_assert(offsetof(PageHeader, inline_free_bits) + sizeof(PageHeader::inline_free_bits) == 2 * kCacheLineBytes);
 
-/// True when the pointer is a header of a region's table, and may be followed (region.h).
-bool is_header(const PageHeader* page);
-
-using PageList = List<PageHeader, is_header>;
-
 constexpr uint32_t kRegionShift = 16;        // of PageHeader::policies
+constexpr uint32_t kFullShare = 16;          // a page is full until this share of its blocks is free
 constexpr uint32_t kRunBlock = 1;            // block_bytes of a run in use: not 0, and never looked at otherwise
 constexpr uint32_t kNeverNotify = 1u << 31;  // no block count reaches it
 
@@ -208,6 +203,12 @@ inline bool is_special(const PageHeader& page) {
 inline bool is_taken_from(const PageHeader& page) { return load_relaxed(page.notify_at) == kNeverNotify; }
 
 inline bool is_full(const PageHeader& page) { return used_of(page) == page.capacity; }
+
+/// notify_at of a page on the list of full ones: how many blocks are left when it becomes partial. Where blocks come
+/// and go at random among many pages, it would be taken from and full again block by block.
+constexpr uint32_t full_notify_at(uint32_t capacity) {
+  return capacity - (capacity < kFullShare ? 1 : capacity / kFullShare);
+}
 
 inline Arena* owner_of(const PageHeader& page) { return load_relaxed(page.owner); }
 

@@ -194,8 +194,6 @@ Region* region_with_header(const PageHeader* page) {
   return nullptr;
 }
 
-bool is_header(const PageHeader* page) { return region_with_header(page) != nullptr; }
-
 Region& region_of_header(const PageHeader* page) {
   Region* region = region_with_header(page);
   CHECK_AT(region != nullptr, "a header belongs to a region", page);

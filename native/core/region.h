@@ -16,6 +16,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "../base/list.h"
 #include "page.h"
 
 namespace pagerun {
@@ -55,12 +56,15 @@ struct Region {
     return headers + static_cast<size_t>(static_cast<const char*>(ptr) - base) / kPageBytes;
   }
   char* address_of(const PageHeader* page) const { return base + static_cast<size_t>(page - headers) * kPageBytes; }
-  uint64_t* free_bits_of(const PageHeader* page) const {
-    return reinterpret_cast<uint64_t*>(free_bitmaps + static_cast<size_t>(page - headers) * kBitmapStride);
+  uint64_t* free_bits_at(size_t index) const {
+    return reinterpret_cast<uint64_t*>(free_bitmaps + index * kBitmapStride);
   }
+  std::atomic<uint64_t>* remote_bits_at(size_t index) const {
+    return reinterpret_cast<std::atomic<uint64_t>*>(remote_bitmaps + index * kBitmapStride);
+  }
+  uint64_t* free_bits_of(const PageHeader* page) const { return free_bits_at(static_cast<size_t>(page - headers)); }
   std::atomic<uint64_t>* remote_bits_of(const PageHeader* page) const {
-    return reinterpret_cast<std::atomic<uint64_t>*>(remote_bitmaps +
-                                                    static_cast<size_t>(page - headers) * kBitmapStride);
+    return remote_bits_at(static_cast<size_t>(page - headers));
   }
   uint8_t* slack_of(const PageHeader* page) const {
     return reinterpret_cast<uint8_t*>(slack_table + static_cast<size_t>(page - headers) * kSlackStride);
@@ -128,6 +132,11 @@ Region* region_of(const void* ptr);
 /// The region whose table has a header at this address, or null.
 Region* region_with_header(const PageHeader* page);
 
+/// True when the pointer is a header of a region's table, and may be followed.
+inline bool is_header(const PageHeader* page);
+
+using PageList = List<PageHeader, is_header>;
+
 /// The region that a header belongs to; the header must be one.
 Region& region_of_header(const PageHeader* page);
 
@@ -149,6 +158,14 @@ inline bool is_in_header_table(const PageHeader* page) {
   size_t distance = reinterpret_cast<uintptr_t>(page) - reinterpret_cast<uintptr_t>(load_shared(primary_headers));
   size_t table_bytes = load_shared(primary_committed_bytes) / kPageBytes * sizeof(PageHeader);
   return distance < table_bytes || region_with_header(page) != nullptr;
+}
+
+inline bool is_header(const PageHeader* page) {
+  size_t distance = reinterpret_cast<uintptr_t>(page) - reinterpret_cast<uintptr_t>(load_shared(primary_headers));
+  size_t table_bytes = load_shared(primary_committed_bytes) / kPageBytes * sizeof(PageHeader);
+  if (distance < table_bytes) [[likely]]
+    return distance % sizeof(PageHeader) == 0;
+  return region_with_header(page) != nullptr;
 }
 
 inline char* address_of_header(const PageHeader* page) {

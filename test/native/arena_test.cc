@@ -160,6 +160,35 @@ TEST("partial and full pages are adopted into the list of their state") {
   EXPECT_VERIFIED();
 }
 
+TEST("a full page waits until its share of blocks is free, by its thread or by others, and becomes partial then") {
+  uint32_t capacity = class_capacity(class_of(kBytes, kMaxAlignBytes)), few = capacity - full_notify_at(capacity);
+  EXPECT(few > 1 && few < capacity / 8);
+  for (bool is_remote : {false, true}) {
+    std::vector<void*> blocks;
+    for (uint32_t i = 0; i < 3 * capacity; i++) blocks.push_back(allocate(kBytes));
+    PageHeader* page = header_of(blocks[3 * capacity / 2]);
+    Bucket* bucket = bucket_at(current_arena, page->size_class);
+    EXPECT(is_full(*page) && !is_current(current_arena, page));
+    uint32_t freed = 0;
+    auto free_until = [&](uint32_t count) {
+      auto release = [&] {
+        for (; freed < count; freed++) deallocate(block_address(*page, freed));
+      };
+      is_remote ? harness::on_other_thread(release) : release();
+      arena_drain(current_arena);
+    };
+    free_until(few - 1);
+    EXPECT(page->notify_at == full_notify_at(capacity) && bucket->partial.is_empty());
+    free_until(few);
+    EXPECT(page->notify_at == 0 && bucket->partial.first() == page);
+    for (void* block : blocks) {
+      bool is_freed = header_of(block) == page && index_of(block) < freed;
+      if (!is_freed) deallocate(block);
+    }
+    EXPECT_EQ(verify().invariant, nullptr);
+  }
+}
+
 TEST("two remote frees of one block: the second is told, though both found the block in use") {
   Waiting owner(50);
   void* block = owner.blocks()[7];

@@ -101,6 +101,35 @@ TEST("bitmap_count counts what was set one by one") {
   }
 }
 
+TEST("a word with a set bit is found wherever it is, none beyond the count, and in its group those behind come first") {
+  for (uint32_t count = 1; count <= 64; count++) {
+    for (uint32_t set = 0; set < 64; set++) {
+      uint64_t words[64] = {};
+      words[set] = 1ull << set;
+      for (uint32_t next = 0; next <= count; next++)
+        EXPECT_EQ(bitmap_find_word(words, count, next), set < count ? set : count);
+    }
+  }
+  uint64_t all[8] = {1, 1, 1, 1, 1, 1, 1, 1};
+  const uint32_t wanted[9] = {0, 1, 2, 3, 0, 5, 6, 7, 4};
+  for (uint32_t next = 0; next <= 8; next++) EXPECT_EQ(bitmap_find_word(all, 8, next), wanted[next]);
+  EXPECT_EQ(bitmap_find_word(all, 8, 1000), 0u);
+}
+
+TEST("taking lowest bits empties a word bit by bit") {
+  harness::Random random(harness::seed() + 2);
+  for (int round = 0; round < 200; round++) {
+    uint64_t word = random.next(), left = word;
+    while (word != 0) {
+      uint64_t bit = take_lowest_bit(word, word);
+      EXPECT_EQ(bit, lowest_bit(left));
+      left &= left - 1;
+      EXPECT_EQ(word, left);
+    }
+    EXPECT_EQ(left, 0u);
+  }
+}
+
 struct Entry {
   Entry* next = nullptr;
   Entry* prev = nullptr;

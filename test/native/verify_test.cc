@@ -144,7 +144,7 @@ const Corruption kOfLists[] = {
        set_notify(*heap.partial, heap.partial->capacity - 1u);
        return nullptr;
      }},
-    {"a full page says that it is partial", "a full page is full",
+    {"a full page says that it is partial", "a full page has few free blocks",
      [](Heap& heap) -> const void* {
        set_notify(*heap.full, 0);
        return heap.full;
