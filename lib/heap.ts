@@ -2,7 +2,7 @@
 // Owns no memory and no state. Thread rule: any thread; a block may be freed on another one than it came from.
 import { types } from "node:util";
 import { alignmentFrom, checkPointer, sizeFrom } from "./arguments.js";
-import { bytesOfBlock, giveBlock, lookAgain, takeBlock } from "./buckets.js";
+import { bytesOfBlock, giveBlock, lookAgain, takeBlock, takeBlockSlow } from "./buckets.js";
 import { clearNear } from "./buffers.js";
 import { invalidArgument, outOfMemory } from "./errors.js";
 import { misuseError } from "./misuse.js";
@@ -11,7 +11,7 @@ import { binding, mailbox } from "./native/binding.js";
 const { malloc: callMalloc, calloc: callCalloc, realloc: callRealloc } = binding;
 const { clearBytes: callClearBytes, alignedAlloc: callAlignedAlloc, free: callFree, locate: callLocate } = binding;
 const { pointers, numbers, halves } = mailbox;
-const [take, give] = [takeBlock, giveBlock];
+const [take, takeSlow, give] = [takeBlock, takeBlockSlow, giveBlock];
 
 /** More bytes than this are cleared faster by the core. */
 const maxClearedHere = 256;
@@ -64,7 +64,7 @@ function release(ptr: bigint, call: string): void {
  * ```
  */
 export function malloc(size: number | bigint): bigint {
-  return take(size) ?? mallocByCore(size);
+  return take(size) ?? takeSlow(size, mallocByCore);
 }
 
 function mallocByCore(size: number | bigint): bigint {
@@ -96,8 +96,7 @@ export function calloc(count: number | bigint, size: number | bigint = 1): bigin
   if (typeof count === "number" && typeof size === "number" && Number.isInteger(size)) {
     const bytes = count * size;
     if (bytes <= maxClearedHere && size >= 0 && Number.isInteger(count)) {
-      const ptr = takeBlock(bytes);
-      if (ptr !== undefined) return cleared(ptr, bytes);
+      return cleared(takeBlock(bytes) ?? takeBlockSlow(bytes, zerosByCore), bytes);
     }
   }
   return callocByCore(count, size);
@@ -110,6 +109,10 @@ function cleared(ptr: bigint, bytes: number): bigint {
     callClearBytes();
   }
   return ptr;
+}
+
+function zerosByCore(bytes: number): bigint {
+  return callocByCore(bytes, 1);
 }
 
 function callocByCore(count: number | bigint, size: number | bigint): bigint {
