@@ -222,19 +222,32 @@ Misuse reallocate_mapping(void* ptr, size_t bytes, void** result) {
   return *result != nullptr ? Misuse::kNone : move_mapping(ptr, bytes, result);
 }
 
+// Moves a block of the hardened profile. Also one that grows little by little is of exactly the length asked for, in a
+// place with room to spare.
+Misuse move_hardened(void* ptr, size_t had_bytes, size_t bytes, void** result) {
+  void* moved = hardened_allocate_roomy(bytes, roomy_bytes(had_bytes, bytes));
+  if (moved == nullptr) return move_block(ptr, had_bytes, bytes, result);
+  memcpy(moved, ptr, had_bytes < bytes ? had_bytes : bytes);
+  return settle_move(deallocate(ptr), moved, result);
+}
+
+Misuse reallocate_hardened(const Place& place, void* ptr, size_t had_bytes, size_t bytes, void** result) {
+  Misuse misuse = hardened_resize(place, bytes, result);
+  if (misuse != Misuse::kNone || *result != nullptr) return misuse;
+  return move_hardened(ptr, had_bytes, bytes, result);
+}
+
 // The rest of reallocate(): blocks that are not the thread's own, runs, mappings, misuse.
 Misuse reallocate_slow(void* ptr, size_t bytes, void** result) {
   Place place;
   Block block;
+  if (hardened_find_own(ptr, &place))
+    return reallocate_hardened(place, ptr, asked_bytes(*place.page, place.index), bytes, result);
   Misuse misuse = place_of(ptr, &place, &block);
   if (misuse != Misuse::kNone) return misuse;
   if (place.page == nullptr) return reallocate_mapping(ptr, bytes, result);
   if (block.kind == static_cast<uint32_t>(PageKind::kRun)) return reallocate_run(place.page, block, bytes, result);
-  if (is_hardened(*place.page)) {
-    misuse = hardened_resize(place, bytes, result);
-    if (misuse != Misuse::kNone || *result != nullptr) return misuse;
-    return move_block(ptr, block.usable_bytes, bytes, result);
-  }
+  if (is_hardened(*place.page)) return reallocate_hardened(place, ptr, block.usable_bytes, bytes, result);
   if (!stays_in_block(block.usable_bytes, bytes)) return resize_by_move(ptr, block.usable_bytes, bytes, result);
   *result = ptr;
   return Misuse::kNone;

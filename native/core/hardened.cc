@@ -66,7 +66,7 @@ inline void expect_free(const PageHeader* page, uint8_t entry) {
 inline void hand_out(uint32_t policies, char* block, uint32_t block_bytes, uint8_t* entries, uint32_t index,
                      size_t bytes) {
   size_t slack = block_bytes - bytes;
-  if (policies & kCanary) canary_write(block, block + block_bytes, slack);
+  if (policies & kCanary) canary_write_first(block, block_bytes, slack);
   set_slack(entries, index, slack);
 }
 
@@ -158,15 +158,15 @@ PageHeader* head_at(const void* block) {
 }
 
 Bucket* bucket_of(Arena* arena, size_t bytes) {
-  if (bytes <= kMaxDirectBytes) return reinterpret_cast<Bucket*>(reinterpret_cast<char*>(arena) + arena->direct[bytes]);
+  if (bytes <= kMaxDirectBytes) return bucket_direct(arena, bytes);
   return bucket_at(arena, stepped_class_of(round_up(bytes, kMaxAlignBytes)));
 }
 
 // What is wrong with a free of a live block with that slack.
-inline Misuse check_free(uint32_t policies, const char* block, uint32_t block_bytes, size_t slack, size_t bytes) {
+inline Misuse check_free(uint32_t policies, char* block, uint32_t block_bytes, size_t slack, size_t bytes) {
   if (bytes != kAnyBytes && (policies & kSized ? bytes != block_bytes - slack : bytes > block_bytes))
     return Misuse::kWrongSize;
-  bool is_whole = !(policies & kCanary) || canary_holds(block, block + block_bytes, slack);
+  bool is_whole = !(policies & kCanary) || canary_holds_any(block, block_bytes, slack);
   return is_whole ? Misuse::kNone : Misuse::kOverflow;
 }
 
@@ -268,6 +268,12 @@ void* hardened_allocate(size_t bytes) {
   return hardened_take(arena, bucket_of(arena, bytes + least_slack(load_shared(process_policies))), bytes);
 }
 
+void* hardened_allocate_roomy(size_t bytes, size_t room_bytes) {
+  if (bytes == 0 || room_bytes >= kMaxBlockBytes) return nullptr;
+  Arena* arena = arena_now();
+  return hardened_take(arena, bucket_of(arena, room_bytes + least_slack(load_shared(process_policies))), bytes);
+}
+
 void* hardened_allocate_aligned(size_t alignment, size_t bytes) {
   if (bytes == 0 && (process_policies & kSizeZero)) {
     if (void* ptr = unreadable_blocks.take(alignment)) return ptr;
@@ -326,6 +332,13 @@ Misuse hardened_deallocate_any(void* ptr) {
   return quarantine_pass(own.arena, quarantine, own.place, own.block_bytes);
 }
 
+bool hardened_find_own(void* ptr, Place* place) {
+  OwnBlock own;
+  if (!find_own(ptr, &own) || find_damage(*own.place.page) != nullptr) return false;
+  *place = own.place;
+  return true;
+}
+
 Misuse hardened_resize(const Place& place, size_t bytes, void** result) {
   PageHeader& page = *place.page;
   uint8_t* entries = entries_of(page);
@@ -336,8 +349,8 @@ Misuse hardened_resize(const Place& place, size_t bytes, void** result) {
   Misuse misuse = check_free(page.policies, block, page.block_bytes, slack, kAnyBytes);
   if (misuse != Misuse::kNone || !stays_in_block(room, bytes) || room - bytes < least_slack(page.policies))
     return misuse;
-  if (bytes > had) memset(block + had, 0, bytes - had);  // the canary was there
-  if (page.policies & kCanary) canary_write(block, block + room, room - bytes);
+  if (bytes > had) memset(block + had, 0, bytes - had);  // the canary was there; the rest of it is whole
+  if (bytes < had && (page.policies & kCanary)) canary_write(block, block + room, room - bytes);
   set_slack(entries, place.index, room - bytes);
   *result = block;
   return Misuse::kNone;

@@ -38,6 +38,9 @@ void* hardened_allocate_direct(size_t bytes);
 void* hardened_allocate(size_t bytes);
 void* hardened_allocate_aligned(size_t alignment, size_t bytes);
 
+/// As hardened_allocate(), with room for `room_bytes` bytes, to which it may grow; null when no bucket has such.
+void* hardened_allocate_roomy(size_t bytes, size_t room_bytes);
+
 /// A block of `bytes` bytes from the bucket, which has room for them and for the least slack. Null when exhausted.
 void* hardened_take(Arena* arena, Bucket* bucket, size_t bytes);
 
@@ -50,6 +53,10 @@ Misuse hardened_deallocate_any(void* ptr);
 
 /// As hardened_free(), of a page of a made arena, by its own thread or under its lock.
 Misuse hardened_free_made(Arena* arena, const Place& place, void* ptr, bool is_mine);
+
+/// The place of a block of the calling thread's own arena, live or free, whose page's header is whole; false for every
+/// other pointer.
+bool hardened_find_own(void* ptr, Place* place);
 
 /// As reallocate(), for a live block of a hardened page; kNone and null when there is no room where it is.
 Misuse hardened_resize(const Place& place, size_t bytes, void** result);

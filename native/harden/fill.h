@@ -155,6 +155,17 @@ inline bool is_short_slack(size_t block_bytes, size_t slack) {
   return fill::is_zero(difference);
 }
 
+/// The two for any block of 16 bytes or more, and any slack.
+inline void canary_write_first(char* block, size_t block_bytes, size_t slack) {
+  bool is_short = block_bytes <= fill::kShortBytes && is_short_slack(block_bytes, slack);
+  is_short ? canary_write_short(block, block_bytes, slack) : canary_write(block, block + block_bytes, slack);
+}
+
+inline bool canary_holds_any(char* block, size_t block_bytes, size_t slack) {
+  bool is_short = block_bytes <= fill::kShortBytes && is_short_slack(block_bytes, slack);
+  return is_short ? canary_holds_short(block, block_bytes, slack) : canary_holds(block, block + block_bytes, slack);
+}
+
 /// True when `bytes` bytes, 16 to kShortBytes, are all zero.
 [[gnu::always_inline]] inline bool is_short_all_zero(const char* start, size_t bytes) {
   fill::Pair any = {};
