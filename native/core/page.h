@@ -20,7 +20,7 @@
 
 namespace pagerun {
 
-constexpr uint32_t kMaxBlocks = 4096;  // of a page; a page of tiny blocks uses no more, and never touches its rest
+constexpr uint32_t kMaxBlocks = 2048;  // of a page; a page of tiny blocks uses no more, and never touches its rest
 constexpr uint32_t kLeastBlocks = 2;   // so that the largest class still fits one page
 constexpr uint32_t kBitmapWords = kMaxBlocks / kWordBits;
 constexpr uint32_t kInlineWords = 4;

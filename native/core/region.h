@@ -25,15 +25,16 @@ constexpr size_t kStretchBytes = 4 << 20;
 constexpr size_t kStretchPages = kStretchBytes / kPageBytes;
 constexpr size_t kWindowBytes = 4ull << 30;  // alignment of regions: the low 32 bits of a pointer are its offset in a
                                              // window
-constexpr size_t kBitmapStride = (kBitmapWords + 8) * sizeof(uint64_t);  // an odd number of cache lines: first words
-                                                                         // must not share cache sets
-constexpr size_t kSlackStride = kMaxBlocks / 2 + kCacheLineBytes;        // slack_entries.h
+constexpr size_t kBitmapStride = 2 * sizeof(PageHeader);  // no power of two: first words must not share cache sets; a
+                                                          // whole number of headers, for lib/buckets.ts
+constexpr size_t kSlackStride = kMaxBlocks + kCacheLineBytes;  // slack_entries.h
 constexpr size_t kLongSlacksAt = 256;
 constexpr size_t kLargestRegionBytes = 256ull << 30;
 constexpr size_t kSmallestRegionBytes = kStretchBytes;
 constexpr uint32_t kMaxRegions = 64;
 constexpr size_t kTableGuardBytes = 64 << 10;
 
+static_assert(kBitmapStride >= kBitmapWords * sizeof(uint64_t));
 static_assert(kStretchPages * sizeof(PageHeader) % kOsPageBytes == 0 &&
               kStretchPages * kBitmapStride % kOsPageBytes == 0 && kStretchPages * kSlackStride % kOsPageBytes == 0);
 
