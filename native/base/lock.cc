@@ -13,6 +13,8 @@ namespace {
 
 constexpr int kSpins = 100;
 
+std::atomic<uint32_t> sleepers{0};  // threads that are about to sleep on a lock, or do
+
 // Tells the core that this is a spin; a compiler barrier where there is no such instruction.
 #ifdef __x86_64__
 inline void spin_pause() { __builtin_ia32_pause(); }
@@ -39,7 +41,9 @@ void Lock::take_slow() {
       return;
     spin_pause();
   }
+  sleepers.fetch_add(1, std::memory_order_seq_cst);
   while (word_.exchange(kContended, std::memory_order_acquire) != kFree) futex(word_, FUTEX_WAIT, kContended);
+  sleepers.fetch_sub(1, std::memory_order_relaxed);
 }
 
 bool Lock::take_within(int64_t milliseconds) {
@@ -57,6 +61,10 @@ bool Lock::take_within(int64_t milliseconds) {
   if (is_taken) taken_++;
   return is_taken;
 }
+
+bool Lock::is_anybody_asleep() { return sleepers.load(std::memory_order_seq_cst) != 0; }
+
+void Lock::forget_sleepers() { sleepers.store(0, std::memory_order_relaxed); }
 
 void Lock::wake_one() { futex(word_, FUTEX_WAKE, 1); }
 

@@ -33,6 +33,12 @@ class Lock {
   /// Forgets holder and sleepers: for the child of a fork, where neither exists.
   void reset() { word_.store(kFree, std::memory_order_relaxed); }
 
+  /// True when some thread sleeps on one of these locks. It has said so before it went to sleep.
+  static bool is_anybody_asleep();
+
+  /// For the child of a fork, where nobody does.
+  static void forget_sleepers();
+
   /// How often the lock was taken so far; read while it is held.
   uint64_t taken() const { return taken_; }
 

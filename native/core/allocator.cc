@@ -85,7 +85,7 @@ Misuse free_unheld(Arena* mine, Place place, void* ptr) {
       return page_free_remote(place.page, place.index);
     if (state == ArenaState::kMade || state == ArenaState::kEnded)
       return free_in_made_arena(made_arena_of(owner), place, ptr);
-    bool can_adopt = state == ArenaState::kAbandoned && mine != &empty_arena && mine != &ended_arena;
+    bool can_adopt = state == ArenaState::kAbandoned && !is_stand_in(mine);
     if (!can_adopt || !page_adopt(mine, place.page)) return page_free_remote(place.page, place.index);
   }
 }

@@ -310,8 +310,7 @@ void arena_follow_passes(Arena* arena) {
   if (passes == arena->seen_passes) [[likely]]
     return;
   arena->seen_passes = passes;
-  if (is_made(arena)) return;
-  for (Bucket& bucket : arena->buckets) current_retire(arena, &bucket);
+  if (!is_made(arena)) arena_retire(arena);
 }
 
 }  // namespace
@@ -400,16 +399,21 @@ Misuse page_free_remote(PageHeader* page, uint32_t index) {
 
 void arena_drain(Arena* arena) { pages_drain(arena, remote_pages_take(arena)); }
 
+void arena_retire(Arena* arena) {
+  for (Bucket& bucket : arena->buckets) current_retire(arena, &bucket);
+}
+
 void arena_rest(Arena* arena) {
   quarantine_flush(arena);
   arena_drain(arena);
-  for (Bucket& bucket : arena->buckets) current_retire(arena, &bucket);
+  arena_retire(arena);
   arena_put_group(arena);
 }
 
 void arena_abandon(Arena* arena) {
   arena_rest(arena);
   LockGuard guard(arenas_lock);
+  arena->place.store(nullptr, std::memory_order_relaxed);
   arena->state.store(ArenaState::kAbandoned, std::memory_order_seq_cst);
   arena->next_abandoned = abandoned_arenas;
   abandoned_arenas = arena;

@@ -101,6 +101,9 @@ struct Arena {
   alignas(kCacheLineBytes) std::atomic<PageHeader*> remote_pages;  // pages to drain, linked by remote_next
   alignas(kCacheLineBytes) std::atomic<ArenaState> state;          // read at every remote free, hardly ever written
   Arena* host;                      // made arenas: the own arena of the thread that made it; else null
+  std::atomic<Arena**> place;       // where its thread keeps the pointer to it, when it can be lent; else null
+  int32_t thread;                   // the number of that thread,
+  const void* on_stack;             // and where its stack is (lent_arena.h)
   Arena* next;                      // of all arenas, for ever
   Arena* next_abandoned;            // of the abandoned ones, under arenas_lock
   uint32_t script_number;           // not 0 for arenas that a runtime serves by itself (abi/core_api.h)
@@ -135,6 +138,9 @@ constexpr Arena::Arena()
       remote_pages(nullptr),
       state(ArenaState::kAbandoned),
       host(nullptr),
+      place(nullptr),
+      thread(0),
+      on_stack(nullptr),
       next(nullptr),
       next_abandoned(nullptr),
       script_number(0),
@@ -181,6 +187,9 @@ void arena_drain(Arena* arena);
 
 /// The same, puts empty pages back, and leaves no page current: for a thread that will not want it soon.
 void arena_rest(Arena* arena);
+
+/// Leaves no page current: what is free in them can then be given back by others.
+void arena_retire(Arena* arena);
 
 /// Ends the thread's use of the arena.
 void arena_abandon(Arena* arena);

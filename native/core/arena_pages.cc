@@ -28,7 +28,7 @@ void arena_note_growth(Arena* arena, uint32_t pages) {
 // From memory that is in use already, the arena's own empty pages included; null when there is none.
 PageHeader* take_used(Arena* arena, uint32_t pages) {
   PageHeader* run = run_list.take_dirty(pages);
-  if (run != nullptr || arena == &empty_arena || arena == &ended_arena) return run;
+  if (run != nullptr || is_stand_in(arena)) return run;
   if (arena_trim(arena)) run = run_list.take_dirty(pages);
   if (run == nullptr) arena_note_growth(arena, pages);
   return run;

@@ -4,6 +4,7 @@
 #include "../os/background.h"
 #include "../os/memory.h"
 #include "arena.h"
+#include "lent_arena.h"
 #include "mapping_table.h"
 #include "purge.h"
 #include "run_list.h"
@@ -30,6 +31,7 @@ constexpr uint64_t kLeastJudgedBytes = 4 << 20;
 constexpr size_t kMostSurplusPages = (128 << 20) / kPageBytes;
 constexpr size_t kLeftAlonePages = 8;  // not worth staying awake for
 constexpr uint64_t kQuietTakes = 64;   // of the run list's lock, in the time between two looks without patience
+constexpr uint32_t kMostLoansInARow = 4;
 
 int64_t delay() {
   int64_t milliseconds = purger.delay_ms.load(std::memory_order_relaxed);
@@ -127,8 +129,17 @@ class Looks {
     if (work < kLeastWorkMilliseconds) work = kLeastWorkMilliseconds;
     bool is_all = purger_is_eager() || delay() == 0;
     bool is_at_end = sweep_.go_on(is_all ? SweepWhich::kChanged : SweepWhich::kQuiet, os::milliseconds() + work);
+    bool is_lent = retire_idle();
     LockGuard guard(run_list.lock());
-    return is_at_end && sweep_.pending_pages() <= kLeftAlonePages && run_list.dirty_pages() <= kLeftAlonePages;
+    return is_at_end && !is_lent && sweep_.pending_pages() <= kLeftAlonePages &&
+           run_list.dirty_pages() <= kLeftAlonePages;
+  }
+
+  // True when that gave the next look something to do. A thread that wakes up now and then is no reason to stay awake
+  // for ever.
+  bool retire_idle() {
+    loans_ = idle_arenas_retire() > 0 ? loans_ + 1 : 0;
+    return loans_ > 0 && loans_ <= kMostLoansInARow;
   }
 
   void find_eager() {
@@ -167,6 +178,7 @@ class Looks {
   Sweep sweep_;
   uint32_t calls_ = 0;
   uint64_t looks_ = 0;
+  uint32_t loans_ = 0;
   uint64_t patience_ = 1;
   size_t surplus_ = 0;  // dirty pages that were not needed since the last look
   uint64_t seen_takes_ = 0;
@@ -187,8 +199,8 @@ void wake() {
 
 // What the thread can give back of its own arena without anybody's help.
 size_t purge_own(bool force) {
-  Arena* arena = arena_now();
-  if (arena == &empty_arena || arena == &ended_arena) return 0;
+  Arena* arena = arena_own();
+  if (is_stand_in(arena)) return 0;
   if (!force) {
     arena_drain(arena);
     return 0;

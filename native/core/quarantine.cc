@@ -37,7 +37,7 @@ inline void release_oldest(Arena* arena, Quarantine* quarantine, bool is_own) {
 
 // Null where there is none to be had: what is freed is free at once then.
 [[gnu::noinline]] Quarantine* quarantine_open(Arena* arena) {
-  if (arena == &empty_arena || arena == &ended_arena) return nullptr;
+  if (is_stand_in(arena)) return nullptr;
   LockGuard guard(arenas_lock);
   arena->quarantine = static_cast<Quarantine*>(records_map(sizeof(Quarantine)));
   return arena->quarantine;

@@ -6,6 +6,7 @@
 #include "../os/background.h"
 #include "arena_list.h"
 #include "block_hold.h"
+#include "lent_arena.h"
 #include "made_arena.h"
 #include "mapping_table.h"
 #include "purger.h"
@@ -35,9 +36,9 @@ Arena* late_arena = nullptr;
 void thread_ended(void* round) {
   auto next = reinterpret_cast<uintptr_t>(round) + 1;
   if (next <= kLastRound && pthread_setspecific(end_key, reinterpret_cast<void*>(next)) == 0) return;
-  Arena* arena = arena_now();
+  Arena* arena = arena_own();
   *arena_place() = &ended_arena;
-  if (arena == &empty_arena || arena == &ended_arena) return;
+  if (is_stand_in(arena)) return;
   made_arenas_end(arena);
   arena_abandon(arena);
 }
@@ -69,6 +70,8 @@ void fork_in_child() {
   for (Lock* lock : {&unreadable_blocks.lock(), &holds_lock(), &range_table.lock(), &mapping_table.lock(),
                      &run_list.lock(), &sweep_lock, &late_lock, &hooks_lock})
     lock->reset();
+  Lock::forget_sleepers();
+  arena_renew_loan(arena_now());
   arenas_orphan(arena_now(), late_arena);
   made_arenas_fork(arena_now());
   purger_fork();
@@ -109,6 +112,7 @@ Arena* thread_arena_set_up() {
   *arena_place() = arena;  // before the hooks, which may allocate
   if (!has_end_key.load(std::memory_order_acquire)) hooks_set_up();
   if (has_end_key.load(std::memory_order_acquire)) pthread_setspecific(end_key, reinterpret_cast<void*>(1));
+  arena_allow_loan(arena);  // last: from here on the thread may wait somewhere with nothing half done
   return arena;
 }
 
@@ -125,6 +129,7 @@ void* late_take(uint32_t size_class) {
 
 constinit Arena empty_arena;
 constinit Arena ended_arena;
+constinit Arena lent_arena;
 __thread Arena* current_arena = &empty_arena;
 size_t arena_distance = 0;
 size_t direct_end = 0;
@@ -148,8 +153,16 @@ bool arena_place_find() {
   return true;
 }
 
-Arena* thread_arena() {
+Arena* arena_own() {
   Arena* arena = arena_now();
+  if (arena != &lent_arena) [[likely]]
+    return arena;
+  LockGuard guard(arenas_lock);  // held by whoever has it
+  return arena_now();
+}
+
+Arena* thread_arena() {
+  Arena* arena = arena_own();
   if (arena == &ended_arena) return nullptr;
   return arena == &empty_arena ? thread_arena_set_up() : arena;
 }
@@ -163,9 +176,8 @@ Arena* arena_open() {
 }
 
 Arena* arena_switch(Arena* arena) {
-  Arena** place = arena_place();
-  Arena* was = *place;
-  *place = arena;
+  Arena* was = arena_own();
+  *arena_place() = arena;
   return was;
 }
 
@@ -177,6 +189,7 @@ void fork_handlers_set_up() {
 
 void* thread_take_slow(Arena* arena, uint32_t size_class) {
   if (arena == &ended_arena) return late_take(size_class);
+  if (arena == &lent_arena) arena = arena_own();
   if (arena == &empty_arena) arena = thread_arena_set_up();
   return arena == nullptr ? nullptr : bucket_take_slow(arena, bucket_at(arena, size_class));
 }

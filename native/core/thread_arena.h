@@ -20,6 +20,12 @@ extern Arena empty_arena;
 /// The same for a thread whose end has been seen: what it still allocates comes from the late arena.
 extern Arena ended_arena;
 
+/// The same for a thread whose arena is lent (lent_arena.h): it waits for the end of that as soon as it wants a block.
+extern Arena lent_arena;
+
+/// True of these three: such an arena has no pages, nor shall it have any. Every other has an id.
+inline bool is_stand_in(const Arena* arena) { return load_relaxed(arena->id) == 0; }
+
 /// The calling thread's arena. The loader is asked for its place, which is a call, and may allocate: arena_now() is
 /// not.
 extern __thread Arena* current_arena;
@@ -56,6 +62,9 @@ Arena** arena_place_far();
 inline Arena** arena_place() { return load_shared(arena_distance) != 0 ? arena_place_near() : arena_place_far(); }
 
 inline Arena* arena_now() { return *arena_place(); }
+
+/// The same, when nobody has it who gives back what it does not need: lent_arena is never the answer.
+Arena* arena_own();
 
 /// The calling thread's arena, set up if it has none; null when memory is exhausted or the thread has ended.
 Arena* thread_arena();

@@ -11,6 +11,8 @@
 
 #include <cerrno>
 #include <climits>
+#include <cstdlib>
+#include <cstring>
 #include <ctime>
 
 #include "../base/config.h"
@@ -41,6 +43,40 @@ bool create(size_t stack_bytes, void (*body)()) {
                     pthread_create(&thread, &attributes, run, reinterpret_cast<void*>(body)) == 0;
   pthread_attr_destroy(&attributes);
   return is_created;
+}
+
+constexpr uintptr_t kMostStackBytes = 1 << 20;  // between two places of one stack that are held for near
+
+constexpr int64_t kWaits[] = {
+    SYS_futex,
+    SYS_epoll_pwait,
+#ifdef SYS_epoll_wait
+    SYS_epoll_wait,
+#endif
+#ifdef SYS_epoll_pwait2
+    SYS_epoll_pwait2,
+#endif
+};
+
+// A file of /proc, as far as there is room. Its length; 0 when it cannot be read.
+size_t read_file(const char* path, char* text, size_t room) {
+  ErrnoKeeper keeper;
+  int file = open(path, O_RDONLY | O_CLOEXEC);
+  if (file < 0) return 0;
+  ssize_t length = read(file, text, room);
+  close(file);
+  return length < 0 ? 0 : static_cast<size_t>(length);
+}
+
+// `/proc/self/task/<thread>/syscall`, without the C library's help, which may allocate.
+void write_path(int32_t thread, char* path) {
+  char digits[16];
+  size_t count = 0;
+  for (auto rest = static_cast<uint32_t>(thread); count == 0 || rest != 0; rest /= 10)
+    digits[count++] = static_cast<char>('0' + rest % 10);
+  path = stpcpy(path, "/proc/self/task/");
+  while (count > 0) *path++ = digits[--count];
+  stpcpy(path, "/syscall");
 }
 
 int64_t membarrier(int command) { return syscall(SYS_membarrier, command, 0, 0); }
@@ -92,15 +128,31 @@ void wake(std::atomic<uint32_t>& word) {
   syscall(SYS_futex, &word, FUTEX_WAKE | FUTEX_PRIVATE_FLAG, INT_MAX, nullptr, nullptr, 0);
 }
 
+int32_t thread_number() { return static_cast<int32_t>(syscall(SYS_gettid)); }
+
+// "running", or the number of the system call, its six arguments, the stack pointer and the place in the program.
+bool is_waiting(int32_t thread, const void* on_stack) {
+  char path[48], text[256];
+  write_path(thread, path);
+  size_t length = read_file(path, text, sizeof(text) - 1);
+  text[length] = 0;
+  if (text[0] < '0' || text[0] > '9') return false;
+  char* at = text;
+  int64_t call = strtol(at, &at, 10);
+  uintptr_t stack_pointer = 0;
+  for (int field = 0; field < 7; field++) stack_pointer = strtoul(at, &at, 16);
+  uintptr_t place = reinterpret_cast<uintptr_t>(on_stack);
+  uintptr_t distance = stack_pointer > place ? stack_pointer - place : place - stack_pointer;
+  bool is_wait = false;
+  for (int64_t wait : kWaits) is_wait |= call == wait;
+  return is_wait && distance < kMostStackBytes;
+}
+
 size_t resident_bytes() {
-  ErrnoKeeper keeper;
-  int file = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
-  if (file < 0) return 0;
   char text[128];
-  ssize_t length = read(file, text, sizeof(text));
-  close(file);
+  size_t length = read_file("/proc/self/statm", text, sizeof(text));
   // The second number, in OS pages.
-  ssize_t at = 0;
+  size_t at = 0;
   while (at < length && text[at] != ' ') at++;
   size_t pages = 0;
   for (at++; at < length && text[at] >= '0' && text[at] <= '9'; at++)

@@ -1,6 +1,6 @@
-// What a background thread needs of the system: to be started, to sleep and be woken, a fence over all threads, and the
-// process's resident memory. Owns nothing but which thread is the background one. Every refusal is a value; errno is
-// left as it was. Thread rule: any thread, unless said otherwise.
+// What a background thread needs of the system: to be started, to sleep and be woken, a fence over all threads, whether
+// another thread waits, and the process's resident memory. Owns nothing but which thread is the background one. Every
+// refusal is a value; errno is left as it was. Thread rule: any thread, unless said otherwise.
 #pragma once
 
 #include <atomic>
@@ -26,6 +26,14 @@ void forget_background();
 /// Waits until every running thread of the process has passed a full memory fence (membarrier(2)); false where the
 /// kernel has no such thing.
 bool fence_all_threads();
+
+/// The calling thread's number.
+int32_t thread_number();
+
+/// True when the thread of this process with that number sleeps in a wait that no handler of a signal may make
+/// (futex(2), epoll_wait(2)), its stack being where `on_stack` is. What it was doing otherwise is done. False where the
+/// system does not tell (/proc).
+bool is_waiting(int32_t thread, const void* on_stack);
 
 /// Sleeps while `word` is `value`, at most so many milliseconds; for ever when less than 0.
 void wait_while(std::atomic<uint32_t>& word, uint32_t value, int64_t milliseconds);
