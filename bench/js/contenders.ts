@@ -13,6 +13,16 @@ export interface Accessors {
   getUint8(pointer: bigint, offset: number): number;
 }
 
+/** Memory that is owned, and given back by its own method. */
+export interface OwnedMemory {
+  readonly bytes: Uint8Array;
+  free(): void;
+  getInt32(offset: number): number;
+  setInt32(offset: number, value: number): void;
+  getFloat64(offset: number): number;
+  getUint8(offset: number): number;
+}
+
 /** Memory that is asked for and given back by hand. A pointer is what the contender says it is: bigint, or number. */
 export interface ManualContender<Pointer = bigint | number> {
   kind: "manual";
@@ -21,8 +31,7 @@ export interface ManualContender<Pointer = bigint | number> {
   calloc?(size: number): Pointer;
   realloc?(pointer: Pointer, size: number): Pointer;
   view?(pointer: Pointer, size: number): Uint8Array;
-  /** Memory that is owned, and given back by its own method. */
-  alloc?(size: number): { readonly bytes: Uint8Array; free(): void };
+  alloc?(size: number): OwnedMemory;
   accessors?: Accessors;
   /** A block, as a DataView. */
   memory?(size: number): DataView;
