@@ -256,7 +256,8 @@ Misuse reallocate_slow(void* ptr, size_t bytes, void** result) {
 // A mapping; where there is no room for one, a run, without policies but that of being zero again.
 [[gnu::noinline, gnu::cold]] void* allocate_large_hardened(Arena* owner, size_t bytes, size_t alignment, bool* is_zero,
                                                            uint32_t policies) {
-  if (bytes > kMaxRunBytes) run_list.give_back_for(divide_up(bytes, kPageBytes));
+  // Memory of free runs serves no mapping: as much of it gives way as is added.
+  if (!mapping_table.has_memory_for(bytes)) run_list.give_back_for(divide_up(bytes, kPageBytes));
   if (void* ptr = mapping_table.take(bytes, alignment, owner, policies)) return ptr;
   if (owner == nullptr) owner = run_list.hardened_owner();
   size_t align_pages = alignment <= kPageBytes ? 1 : alignment / kPageBytes;

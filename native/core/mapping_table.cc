@@ -149,6 +149,11 @@ bool MappingTable::was_released(const void* ptr) const {
   return false;
 }
 
+bool MappingTable::has_memory_for(size_t bytes) {
+  LockGuard guard(lock_);
+  return kept_.memory_for(round_up(bytes, kOsPageBytes), most_kept_bytes()) >= bytes / 2;
+}
+
 // One that was written to while it was kept is nobody's from now on.
 bool MappingTable::take_kept(size_t bytes, size_t alignment, FencedRange* range) {
   for (;;) {

@@ -62,6 +62,9 @@ class MappingTable {
   bool pin(const void* ptr);
   void unpin(const void* ptr);
 
+  /// True when what is kept of freed blocks has memory for at least half of one of `bytes` bytes.
+  bool has_memory_for(size_t bytes);
+
   /// Gives back what the hardened profile keeps of blocks that were freed; false when there is nothing.
   bool give_back_kept();
 

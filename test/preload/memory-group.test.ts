@@ -31,7 +31,7 @@ function makeGroup(limitBytes: number): string | undefined {
 
 test.for([
   { profile: "fast", limitMiB: 64 },
-  { profile: "hardened", limitMiB: 128 },
+  { profile: "hardened", limitMiB: 80 },
 ])(
   "40 MiB in phases of all sizes, $profile profile, fit a group of $limitMiB MiB",
   {
