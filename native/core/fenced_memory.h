@@ -79,7 +79,7 @@ class KeptRanges {
   void remove(size_t index);
 
  private:
-  static constexpr size_t kMostRanges = 64;
+  static constexpr size_t kMostRanges = 256;
   static constexpr size_t kMostRoomBytes = 1 << 30;  // address space of all together
   static constexpr size_t kRestingRanges = 3;        // so many must be younger than one that is taken
 
