@@ -2,10 +2,11 @@
 // The functions are written out, one by one, on purpose: those that one factory makes share what the engine learns of
 // their types, and then none of them is fast.
 // Thread rule: any thread, also for blocks of other threads.
-import { last, reach, read } from "./reach.js";
+import { reach, reached, read } from "./reach.js";
 
-// The compiler folds a constant, but not an import.
+// The compiler folds constants, but not imports.
 const reachAt = reach;
+const last = reached;
 
 /**
  * Reads a signed 8-bit integer, little endian, as node:ffi's function of this name; checked.
@@ -28,7 +29,7 @@ const reachAt = reach;
  */
 export function getInt8(ptr: bigint, offset = 0): number {
   const at = reachAt("getInt8", ptr, offset, 1);
-  return at < 0 ? read("getInt8", ptr, offset, 1).getInt8(0) : last.view.getInt8(at);
+  return at < 0 ? read("getInt8", ptr, offset, 1).getInt8(0) : last.block.view.getInt8(at);
 }
 
 /**
@@ -52,7 +53,7 @@ export function getInt8(ptr: bigint, offset = 0): number {
  */
 export function getUint8(ptr: bigint, offset = 0): number {
   const at = reachAt("getUint8", ptr, offset, 1);
-  return at < 0 ? read("getUint8", ptr, offset, 1).getUint8(0) : last.view.getUint8(at);
+  return at < 0 ? read("getUint8", ptr, offset, 1).getUint8(0) : last.block.view.getUint8(at);
 }
 
 /**
@@ -76,7 +77,7 @@ export function getUint8(ptr: bigint, offset = 0): number {
  */
 export function getInt16(ptr: bigint, offset = 0): number {
   const at = reachAt("getInt16", ptr, offset, 2);
-  return at < 0 ? read("getInt16", ptr, offset, 2).getInt16(0, true) : last.view.getInt16(at, true);
+  return at < 0 ? read("getInt16", ptr, offset, 2).getInt16(0, true) : last.block.view.getInt16(at, true);
 }
 
 /**
@@ -100,7 +101,7 @@ export function getInt16(ptr: bigint, offset = 0): number {
  */
 export function getUint16(ptr: bigint, offset = 0): number {
   const at = reachAt("getUint16", ptr, offset, 2);
-  return at < 0 ? read("getUint16", ptr, offset, 2).getUint16(0, true) : last.view.getUint16(at, true);
+  return at < 0 ? read("getUint16", ptr, offset, 2).getUint16(0, true) : last.block.view.getUint16(at, true);
 }
 
 /**
@@ -124,7 +125,7 @@ export function getUint16(ptr: bigint, offset = 0): number {
  */
 export function getInt32(ptr: bigint, offset = 0): number {
   const at = reachAt("getInt32", ptr, offset, 4);
-  return at < 0 ? read("getInt32", ptr, offset, 4).getInt32(0, true) : last.view.getInt32(at, true);
+  return at < 0 ? read("getInt32", ptr, offset, 4).getInt32(0, true) : last.block.view.getInt32(at, true);
 }
 
 /**
@@ -148,7 +149,7 @@ export function getInt32(ptr: bigint, offset = 0): number {
  */
 export function getUint32(ptr: bigint, offset = 0): number {
   const at = reachAt("getUint32", ptr, offset, 4);
-  return at < 0 ? read("getUint32", ptr, offset, 4).getUint32(0, true) : last.view.getUint32(at, true);
+  return at < 0 ? read("getUint32", ptr, offset, 4).getUint32(0, true) : last.block.view.getUint32(at, true);
 }
 
 /**
@@ -172,7 +173,7 @@ export function getUint32(ptr: bigint, offset = 0): number {
  */
 export function getInt64(ptr: bigint, offset = 0): bigint {
   const at = reachAt("getInt64", ptr, offset, 8);
-  return at < 0 ? read("getInt64", ptr, offset, 8).getBigInt64(0, true) : last.view.getBigInt64(at, true);
+  return at < 0 ? read("getInt64", ptr, offset, 8).getBigInt64(0, true) : last.block.view.getBigInt64(at, true);
 }
 
 /**
@@ -196,7 +197,7 @@ export function getInt64(ptr: bigint, offset = 0): bigint {
  */
 export function getUint64(ptr: bigint, offset = 0): bigint {
   const at = reachAt("getUint64", ptr, offset, 8);
-  return at < 0 ? read("getUint64", ptr, offset, 8).getBigUint64(0, true) : last.view.getBigUint64(at, true);
+  return at < 0 ? read("getUint64", ptr, offset, 8).getBigUint64(0, true) : last.block.view.getBigUint64(at, true);
 }
 
 /**
@@ -220,7 +221,7 @@ export function getUint64(ptr: bigint, offset = 0): bigint {
  */
 export function getFloat32(ptr: bigint, offset = 0): number {
   const at = reachAt("getFloat32", ptr, offset, 4);
-  return at < 0 ? read("getFloat32", ptr, offset, 4).getFloat32(0, true) : last.view.getFloat32(at, true);
+  return at < 0 ? read("getFloat32", ptr, offset, 4).getFloat32(0, true) : last.block.view.getFloat32(at, true);
 }
 
 /**
@@ -244,5 +245,5 @@ export function getFloat32(ptr: bigint, offset = 0): number {
  */
 export function getFloat64(ptr: bigint, offset = 0): number {
   const at = reachAt("getFloat64", ptr, offset, 8);
-  return at < 0 ? read("getFloat64", ptr, offset, 8).getFloat64(0, true) : last.view.getFloat64(at, true);
+  return at < 0 ? read("getFloat64", ptr, offset, 8).getFloat64(0, true) : last.block.view.getFloat64(at, true);
 }

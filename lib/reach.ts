@@ -75,8 +75,9 @@ class ReachedBlock {
 const noWord: WatchedWord = { words: new Int32Array(1), index: 0, mask: 0, value: 0 };
 const noBlock = new ReachedBlock(0, new Uint8Array(0), [noWord, noWord, noWord, noWord]);
 
-/** The block that was reached last, and the pointer that it was reached by. */
-export let last = noBlock;
+/** The block that was reached last, and the pointer that it was reached by. A field: the engine keeps those at hand. */
+export const reached = { block: noBlock };
+const last = reached;
 const lastPtr = new BigInt64Array(16);
 
 // Most blocks are in the first pages, whose tables are at addresses that the compiler knows: for these the words are
@@ -117,7 +118,7 @@ function isLive(block: ReachedBlock): boolean {
  * value is not in the live block that holds `ptr`.
  */
 export function reach(call: string, ptr: bigint, offset: number, size: number): number {
-  const block = last;
+  const { block } = last;
   if (
     typeof ptr === "bigint" &&
     ptr === lastPtr[0] &&
@@ -143,7 +144,7 @@ function reachSlow(call: string, ptr: bigint, offset: number, size: number): num
   const block = blockReached(address, place) ?? reachAnew(call, ptr, offset + size);
   if (block === undefined) return -1;
   known[place] = block;
-  last = block;
+  last.block = block;
   lastPtr[0] = ptr;
   pointers[0] = ptr;
   if (!watchNear(watched)) watched[1] = noKind;
@@ -155,7 +156,7 @@ function reachSlow(call: string, ptr: bigint, offset: number, size: number): num
 
 /** The block that holds the address, if it was reached before and is still live. */
 function blockReached(address: number, place: number): ReachedBlock | undefined {
-  if (hasLive(last, address)) return last;
+  if (hasLive(last.block, address)) return last.block;
   const block = known[place]!;
   return hasLive(block, address) ? block : undefined;
 }

@@ -2,11 +2,12 @@
 // The functions are written out, one by one, on purpose: those that one factory makes share what the engine learns of
 // their types, and then none of them is fast.
 // Thread rule: any thread, also for blocks of other threads; two threads that write the same bytes race, as in C.
-import { last, reach, values, write, writtenAt } from "./reach.js";
+import { reach, reached, values, write, writtenAt } from "./reach.js";
 import { floatError, integerError, signedFrom, unsignedFrom } from "./values.js";
 
-// The compiler folds a constant, but not an import.
+// The compiler folds constants, but not imports.
 const reachAt = reach;
+const last = reached;
 
 /**
  * Writes a signed 8-bit integer, little endian, as node:ffi's function of this name; checked. Cost, `ptr` and `offset`: as
@@ -28,7 +29,7 @@ export function setInt8(ptr: bigint, offset: number, value: number): void {
   const at = reachAt("setInt8", ptr, offset, 1);
   if (typeof value !== "number" || (value << 24) >> 24 !== value) throw integerError(value, -(2 ** 7), 2 ** 7 - 1);
   if (at >= 0) {
-    last.view.setInt8(at, value);
+    last.block.view.setInt8(at, value);
     return;
   }
   values.setInt8(writtenAt, value);
@@ -55,7 +56,7 @@ export function setUint8(ptr: bigint, offset: number, value: number): void {
   const at = reachAt("setUint8", ptr, offset, 1);
   if (typeof value !== "number" || (value & 0xff) !== value) throw integerError(value, 0, 2 ** 8 - 1);
   if (at >= 0) {
-    last.view.setUint8(at, value);
+    last.block.view.setUint8(at, value);
     return;
   }
   values.setUint8(writtenAt, value);
@@ -82,7 +83,7 @@ export function setInt16(ptr: bigint, offset: number, value: number): void {
   const at = reachAt("setInt16", ptr, offset, 2);
   if (typeof value !== "number" || (value << 16) >> 16 !== value) throw integerError(value, -(2 ** 15), 2 ** 15 - 1);
   if (at >= 0) {
-    last.view.setInt16(at, value, true);
+    last.block.view.setInt16(at, value, true);
     return;
   }
   values.setInt16(writtenAt, value, true);
@@ -109,7 +110,7 @@ export function setUint16(ptr: bigint, offset: number, value: number): void {
   const at = reachAt("setUint16", ptr, offset, 2);
   if (typeof value !== "number" || (value & 0xffff) !== value) throw integerError(value, 0, 2 ** 16 - 1);
   if (at >= 0) {
-    last.view.setUint16(at, value, true);
+    last.block.view.setUint16(at, value, true);
     return;
   }
   values.setUint16(writtenAt, value, true);
@@ -136,7 +137,7 @@ export function setInt32(ptr: bigint, offset: number, value: number): void {
   const at = reachAt("setInt32", ptr, offset, 4);
   if (typeof value !== "number" || (value | 0) !== value) throw integerError(value, -(2 ** 31), 2 ** 31 - 1);
   if (at >= 0) {
-    last.view.setInt32(at, value, true);
+    last.block.view.setInt32(at, value, true);
     return;
   }
   values.setInt32(writtenAt, value, true);
@@ -163,7 +164,7 @@ export function setUint32(ptr: bigint, offset: number, value: number): void {
   const at = reachAt("setUint32", ptr, offset, 4);
   if (typeof value !== "number" || value >>> 0 !== value) throw integerError(value, 0, 2 ** 32 - 1);
   if (at >= 0) {
-    last.view.setUint32(at, value, true);
+    last.block.view.setUint32(at, value, true);
     return;
   }
   values.setUint32(writtenAt, value, true);
@@ -190,7 +191,7 @@ export function setInt64(ptr: bigint, offset: number, value: bigint | number): v
   const at = reachAt("setInt64", ptr, offset, 8);
   const word = signedFrom(value);
   if (at >= 0) {
-    last.view.setBigInt64(at, word, true);
+    last.block.view.setBigInt64(at, word, true);
     return;
   }
   values.setBigInt64(writtenAt, word, true);
@@ -217,7 +218,7 @@ export function setUint64(ptr: bigint, offset: number, value: bigint | number): 
   const at = reachAt("setUint64", ptr, offset, 8);
   const word = unsignedFrom(value);
   if (at >= 0) {
-    last.view.setBigUint64(at, word, true);
+    last.block.view.setBigUint64(at, word, true);
     return;
   }
   values.setBigUint64(writtenAt, word, true);
@@ -244,7 +245,7 @@ export function setFloat32(ptr: bigint, offset: number, value: number): void {
   const at = reachAt("setFloat32", ptr, offset, 4);
   if (typeof value !== "number") throw floatError(value);
   if (at >= 0) {
-    last.view.setFloat32(at, value, true);
+    last.block.view.setFloat32(at, value, true);
     return;
   }
   values.setFloat32(writtenAt, value, true);
@@ -271,7 +272,7 @@ export function setFloat64(ptr: bigint, offset: number, value: number): void {
   const at = reachAt("setFloat64", ptr, offset, 8);
   if (typeof value !== "number") throw floatError(value);
   if (at >= 0) {
-    last.view.setFloat64(at, value, true);
+    last.block.view.setFloat64(at, value, true);
     return;
   }
   values.setFloat64(writtenAt, value, true);

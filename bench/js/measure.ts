@@ -9,7 +9,7 @@ import type { Step } from "./workloads.js";
 /** Part of the steps that run before the clock does, so that the memory is warm. */
 const kWarmUpShare = 0.2;
 /** So long at least: the engine compiles on another thread, and what it compiles is not to be found in the figure. */
-const kWarmUpMs = 50;
+const kWarmUpMs = 100;
 
 function warmUp(step: Step, steps: number): void {
   const batch = Math.ceil(steps * kWarmUpShare);
