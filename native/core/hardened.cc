@@ -94,6 +94,7 @@ PageHeader* head_at(const void* block) {
       continue;
     }
     PageHeader* page = head_at(ptr);
+    header_check(page);
     uint32_t policies = page->policies, block_bytes = page->block_bytes, index = index_of(*page, ptr);
     auto* block = static_cast<char*>(ptr);
     uint8_t* entries = entries_of(*page);
@@ -219,16 +220,20 @@ struct OwnBlock {
   Arena* arena = *arena_place_near();
   // A page of this arena's is a bucket page; one of another thread's may be anything by now.
   bool is_start = static_cast<uint32_t>(product) < facts.start_limit;
-  if (owner_of(*page) != arena || !is_start || load_relaxed(page->held_blocks) != 0) [[unlikely]]
+  // What the class says and what the page says: one of them alone may be damaged.
+  bool is_class = facts.block_bytes == load_relaxed(page->block_bytes);
+  if (owner_of(*page) != arena || !is_start || !is_class || load_relaxed(page->held_blocks) != 0) [[unlikely]]
     return false;
   auto* entries = reinterpret_cast<uint8_t*>(load_shared(primary_slack_table)) + number * kSlackStride;
   *own = {arena, {page, static_cast<uint32_t>(product >> 32)}, entries, facts.block_bytes};
   return true;
 }
 
-[[gnu::noinline]] Misuse deallocate_own(Arena* arena, Place place, void* ptr, size_t bytes) {
-  Misuse misuse = mark_free_at(place, static_cast<char*>(ptr), bytes, true);
-  return misuse == Misuse::kNone ? retire(arena, place, arena->policies, true) : misuse;
+[[gnu::noinline]] Misuse deallocate_own(const OwnBlock& own, void* ptr, size_t bytes) {
+  uint32_t policies = own.arena->policies;
+  Misuse misuse =
+      mark_free(policies, static_cast<char*>(ptr), own.block_bytes, own.entries, own.place.index, bytes, true);
+  return misuse == Misuse::kNone ? retire(own.arena, own.place, policies, true) : misuse;
 }
 
 // What a sized free may name. A block of no bytes that must lie at a large alignment has one.
@@ -311,7 +316,7 @@ Misuse hardened_free_made(Arena* arena, const Place& place, void* ptr, bool is_m
 Misuse hardened_deallocate(void* ptr, size_t bytes) {
   OwnBlock own;
   if (!find_own(ptr, &own)) return deallocate_far(ptr, bytes);
-  return deallocate_own(own.arena, own.place, ptr, bytes);
+  return deallocate_own(own, ptr, bytes);
 }
 
 Misuse hardened_deallocate_any(void* ptr) {
@@ -323,7 +328,7 @@ Misuse hardened_deallocate_any(void* ptr) {
   size_t slack = load_relaxed(*entry);
   if (own.block_bytes > fill::kShortBytes || own.arena->policies != kDefaultPolicies || quarantine == nullptr ||
       !is_short_slack(own.block_bytes, slack)) [[unlikely]]
-    return deallocate_own(own.arena, own.place, ptr, kAnyBytes);
+    return deallocate_own(own, ptr, kAnyBytes);
   auto* block = static_cast<char*>(ptr);
   if (!canary_holds_short(block, own.block_bytes, slack)) [[unlikely]]
     return Misuse::kOverflow;
@@ -385,12 +390,8 @@ uint64_t confirmed_frees(const PageHeader& page, uint32_t w, uint64_t blocks) {
     uint32_t bit = lowest_bit(rest);
     if (is_live_entry(load_relaxed(entries[w * kWordBits + bit]))) blocks &= ~mask_of(bit);
   }
-  const Quarantine* quarantine = owner_of(page)->quarantine;
-  for (uint32_t i = 0; quarantine != nullptr && i < count_of(*quarantine); i++) {
-    Place place = place_of_entry(quarantine->entries[(quarantine->first + i) % kQuarantineBlocks]);
-    if (place.page == &page && word_of(place.index) == w) blocks &= ~mask_of(place.index);
-  }
-  return blocks;
+  blocks &= ~quarantined_blocks(owner_of(page), &page, w);
+  return blocks & ~quarantined_blocks(arena_now(), &page, w);
 }
 
 }  // namespace pagerun

@@ -75,8 +75,8 @@ bool page_harden(Arena* arena, PageHeader* page);
 void* bucket_take_chosen(Arena* arena, Bucket* bucket);
 
 /// Of blocks of word `w` of a page's bits that other threads have freed, as its remote bits say, those whose entries
-/// say the same, and which are not in the owner's quarantine. The others are live, or were freed by two threads at the
-/// same time. For who drains the page.
+/// say the same, and which are neither in the owner's quarantine nor in the caller's. The others are live, or were
+/// freed by two threads at the same time. For who drains the page.
 uint64_t confirmed_frees(const PageHeader& page, uint32_t w, uint64_t blocks);
 
 }  // namespace pagerun

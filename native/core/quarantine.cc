@@ -68,7 +68,8 @@ Misuse quarantine_release(Arena* arena, Place place) {
 }
 
 void quarantine_trim(Arena* arena) {
-  while (arena->quarantine->bytes > kQuarantineBytes) release_oldest(arena, arena->quarantine, false);
+  Quarantine* quarantine = arena->quarantine;
+  while (quarantine->bytes > kQuarantineBytes && count_of(*quarantine) > 0) release_oldest(arena, quarantine, false);
 }
 
 void quarantine_flush(Arena* arena) {
@@ -87,6 +88,16 @@ void quarantine_forget(Arena* arena) {
   if (quarantine == nullptr) return;
   quarantine->first = quarantine->last;
   quarantine->bytes = 0;
+}
+
+uint64_t quarantined_blocks(const Arena* arena, const PageHeader* page, uint32_t w) {
+  const Quarantine* quarantine = arena->quarantine;
+  uint64_t blocks = 0;
+  for (uint32_t i = 0; quarantine != nullptr && i < count_of(*quarantine); i++) {
+    Place place = place_of_entry(quarantine->entries[(quarantine->first + i) % kQuarantineBlocks]);
+    if (place.page == page && word_of(place.index) == w) blocks |= mask_of(place.index);
+  }
+  return blocks;
 }
 
 void quarantine_check(const Arena* arena) {

@@ -83,6 +83,9 @@ void quarantine_flush(Arena* arena);
 void quarantine_halve(Arena* arena);
 void quarantine_forget(Arena* arena);
 
+/// Those of word `w` of the page's bits that are in the arena's quarantine.
+uint64_t quarantined_blocks(const Arena* arena, const PageHeader* page, uint32_t w);
+
 /// Notes a block in it that was written to since its free, if there is one.
 void quarantine_check(const Arena* arena);
 
