@@ -360,6 +360,7 @@ void page_notify(Arena* arena, PageHeader* page) {
   if (page->notify_at != 0) full_to_partial(bucket, page);
   if (is_releasable(*page)) partial_to_empty(arena, bucket, page);
   arena_follow_passes(arena);
+  purger_serve();
 }
 
 void arena_clear_buckets(Arena* arena) {

@@ -32,6 +32,7 @@ constexpr size_t kMostSurplusPages = (128 << 20) / kPageBytes;
 constexpr size_t kLeftAlonePages = 8;  // not worth staying awake for
 constexpr uint64_t kQuietTakes = 64;   // of the run list's lock, in the time between two looks without patience
 constexpr uint32_t kMostLoansInARow = 4;
+constexpr size_t kAloneShare = 16;  // of all pages: when so many have changed by frees of a child without a thread
 
 int64_t delay() {
   int64_t milliseconds = purger.delay_ms.load(std::memory_order_relaxed);
@@ -193,6 +194,11 @@ void run_background() {
   looks.run();
 }
 
+void end_alone() {
+  if (!purger.is_alone.exchange(false, std::memory_order_relaxed)) return;
+  purger.is_eager.store(false, std::memory_order_relaxed);
+}
+
 void wake() {
   if (change_state(PurgerState::kAsleep, PurgerState::kAwake)) os::wake(purger.state);
 }
@@ -223,18 +229,20 @@ void purger_note_slow(uint32_t pages) {
 }
 
 void purger_start() {
-  Arena* arena = arena_now();
-  if (arena == &ended_arena || arena->state.load(std::memory_order_relaxed) != ArenaState::kActive) return;
+  Arena* arena = thread_arena();  // a program of large blocks alone may have none so far
+  if (arena == nullptr || arena->state.load(std::memory_order_relaxed) != ArenaState::kActive) return;
   uint64_t budget = settings().rss_target_bytes;
   if (purger.budget_bytes.load(std::memory_order_relaxed) == 0)
     purger.budget_bytes.store(budget, std::memory_order_relaxed);
   if (!change_state(PurgerState::kNone, delay() < 0 ? PurgerState::kOff : PurgerState::kAwake)) return;
+  end_alone();
   if (delay() < 0) return;
   if (!os::start_thread(run_background)) change_state(PurgerState::kAwake, PurgerState::kOff);
 }
 
 void purger_set_delay(int64_t milliseconds) {
   purger.delay_ms.store(milliseconds, std::memory_order_relaxed);
+  if (milliseconds < 0) end_alone();
   change_state(PurgerState::kOff, PurgerState::kNone);
   purger.calls.fetch_add(1, std::memory_order_relaxed);
   os::wake(purger.calls);
@@ -258,11 +266,25 @@ size_t purge(bool force, size_t keep_pages) {
   return given + (force ? run_list.give_back(keep_pages) * kPageBytes : give_back_surplus(run_list.surplus_pages()));
 }
 
+void purger_stand_in() {
+  size_t used_pages = load_relaxed(region_table.regions[0].used_pages);
+  size_t step = used_pages / kAloneShare > kWakePages ? used_pages / kAloneShare : kWakePages;
+  if (purger.freed_pages.fetch_add(1, std::memory_order_relaxed) + 1 < step) return;
+  purger.freed_pages.store(0, std::memory_order_relaxed);
+  Sweep sweep;
+  sweep.go_on(SweepWhich::kChanged, UINT64_MAX);
+  run_list.give_back_excess();
+}
+
 void purger_fork() {
   os::forget_background();
   sweep_claims.count.store(0, std::memory_order_relaxed);
-  purger.is_eager.store(false, std::memory_order_relaxed);
   if (!is_in_state(PurgerState::kOff)) purger.state.store(0, std::memory_order_relaxed);
+  bool is_alone = is_in_state(PurgerState::kNone) && purger_is_wanted() &&
+                  load_relaxed(region_table.regions[0].used_pages) >= kStartPages;
+  purger.freed_pages.store(0, std::memory_order_relaxed);
+  purger.is_alone.store(is_alone, std::memory_order_relaxed);
+  purger.is_eager.store(is_alone, std::memory_order_relaxed);
 }
 
 }  // namespace pagerun

@@ -14,7 +14,9 @@
 // free runs.
 //
 // The thread is started where memory is allocated, never where it is freed: the C library allocates for it, and frees
-// memory under locks that starting a thread takes. Thread rule: any thread; the words below are atomic.
+// memory under locks that starting a thread takes. A child of fork that only frees has none, therefore, and nobody who
+// would give back later: it does so by its frees, all that is free each time that much more is.
+// Thread rule: any thread; the words below are atomic.
 #pragma once
 
 #include <atomic>
@@ -36,7 +38,8 @@ struct Purger {
   std::atomic<uint32_t> calls{0};         // to look round at once
   std::atomic<int64_t> delay_ms{-2};      // -2: as settings.h says; kPurgeNever: no thread
   std::atomic<uint64_t> budget_bytes{0};  // 0: none
-  std::atomic<bool> is_eager{false};      // the budget is nearly used up
+  std::atomic<bool> is_eager{false};      // the budget is nearly used up, or it is such a child:
+  std::atomic<bool> is_alone{false};      // of fork, large, and without a malloc that could start a thread so far
 };
 
 extern Purger purger;
@@ -61,6 +64,16 @@ inline void purger_consider() {
 
 /// False where memory is not to be given back because it has rested for a while.
 bool purger_is_wanted();
+
+/// Gives back in place of the thread that a child of fork does not have. The calling thread's arena is in the middle of
+/// nothing, and no lock is held but a made arena's.
+[[gnu::cold]] void purger_stand_in();
+
+/// To be called after the state of a page has changed by a free.
+inline void purger_serve() {
+  if (purger.is_alone.load(std::memory_order_relaxed)) [[unlikely]]
+    purger_stand_in();
+}
 
 inline bool purger_is_eager() { return purger.is_eager.load(std::memory_order_relaxed); }
 

@@ -2,10 +2,13 @@
  *   idle     frees most of what it has, and sleeps
  *   trim     the same, and calls malloc_trim in place of sleeping
  *   child    the same in a child of fork, which allocates only a little now and then
+ *   alone    the same in a child of fork, which allocates nothing
+ *   alone-runs  the same with large blocks
  *   busy     takes and frees the same memory all the time; prints how much was given back meanwhile, in times of it
- * The first three print "ok" when most of what was freed has gone from resident memory, and what lives is whole. */
+ * All but the last print "ok" when most of what was freed has gone from resident memory, and what lives is whole. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
+#include <fcntl.h>
 #include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +20,8 @@
 enum { kBlocks = 12000, kBytes = 5000, kOneIn = 50, kSteps = 1000, kStepMicroseconds = 20000, kBusySeconds = 4 };
 
 static unsigned char* blocks[kBlocks];
+static int count = kBlocks;
+static size_t bytes = kBytes;
 
 static void fail(const char* what) {
   fprintf(stderr, "purging: %s\n", what);
@@ -25,27 +30,29 @@ static void fail(const char* what) {
 
 static size_t resident_bytes(void) {
   size_t pages = 0;
-  FILE* file = fopen("/proc/self/statm", "r");
-  if (file == NULL || fscanf(file, "%*s %zu", &pages) != 1) fail("/proc/self/statm cannot be read");
-  fclose(file);
+  char text[128] = "";
+  int file = open("/proc/self/statm", O_RDONLY); /* fopen would allocate */
+  if (read(file, text, sizeof(text) - 1) <= 0 || sscanf(text, "%*s %zu", &pages) != 1)
+    fail("/proc/self/statm cannot be read");
+  close(file);
   return pages * 4096;
 }
 
 static void take_all(void) {
-  for (int i = 0; i < kBlocks; i++) {
-    blocks[i] = malloc(kBytes);
-    memset(blocks[i], i & 255, kBytes);
+  for (int i = 0; i < count; i++) {
+    blocks[i] = malloc(bytes);
+    memset(blocks[i], i & 255, bytes);
   }
 }
 
 static void free_most(void) {
-  for (int i = 0; i < kBlocks; i++)
+  for (int i = 0; i < count; i++)
     if (i % kOneIn != 0) free(blocks[i]);
 }
 
 static void check_and_free_rest(void) {
-  for (int i = 0; i < kBlocks; i += kOneIn) {
-    for (int at = 0; at < kBytes; at++)
+  for (int i = 0; i < count; i += kOneIn) {
+    for (size_t at = 0; at < bytes; at++)
       if (blocks[i][at] != (i & 255)) fail("a byte of a live block has changed");
     free(blocks[i]);
   }
@@ -55,7 +62,7 @@ static void check_and_free_rest(void) {
 }
 
 /* Most of what was freed: three quarters. */
-static int is_given_back(size_t before) { return resident_bytes() + (size_t)kBlocks * kBytes / 4 * 3 < before; }
+static int is_given_back(size_t before) { return resident_bytes() + (size_t)count * bytes / 4 * 3 < before; }
 
 static void expect_given_back_by_itself(int allocates) {
   size_t before = resident_bytes();
@@ -76,10 +83,20 @@ static void expect_trimmed(void) {
   check_and_free_rest();
 }
 
-static void expect_given_back_in_child(void) {
+static void expect_given_back_at_once(void) {
+  size_t before = resident_bytes();
+  free_most();
+  if (!is_given_back(before)) fail("the memory stays");
+  check_and_free_rest();
+}
+
+static void expect_given_back_in_child(int allocates) {
   pid_t child = fork();
   if (child == 0) {
-    expect_given_back_by_itself(1);
+    if (allocates)
+      expect_given_back_by_itself(1);
+    else
+      expect_given_back_at_once();
     exit(0);
   }
   int status = 0;
@@ -125,10 +142,15 @@ int main(int argument_count, char** arguments) {
     be_busy();
     return 0;
   }
+  if (strcmp(mode, "alone-runs") == 0) {
+    bytes = 100000;
+    count = 600;
+  }
   take_all();
   if (strcmp(mode, "idle") == 0) expect_given_back_by_itself(0);
   if (strcmp(mode, "trim") == 0) expect_trimmed();
-  if (strcmp(mode, "child") == 0) expect_given_back_in_child();
+  if (strcmp(mode, "child") == 0) expect_given_back_in_child(1);
+  if (strncmp(mode, "alone", 5) == 0) expect_given_back_in_child(0);
   puts("ok");
   return 0;
 }

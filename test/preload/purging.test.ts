@@ -13,6 +13,8 @@ describe("a program that has freed most of its memory gives it back", () => {
   test.each([
     ["while it sleeps", "idle", { PAGERUN_PURGE_DELAY: "100" }],
     ["in a child of fork, which has threads of its own to start", "child", { PAGERUN_PURGE_DELAY: "100" }],
+    ["in a child of fork that only frees, at once", "alone", {}],
+    ["also when its blocks are large", "alone-runs", {}],
     ["at malloc_trim, however long the delay", "trim", { PAGERUN_PURGE_DELAY: "off" }],
     [
       "long before the delay, when it has used up its budget",
