@@ -47,7 +47,7 @@ void current_to_full(Bucket* bucket) {
   if (kHasChecks && page->capacity != bucket->capacity) [[unlikely]]
     header_damaged(page, "capacity == class_capacity(size_class)");
   page_count_retaken(page);
-  set_notify(*page, full_notify_at(bucket->capacity));
+  set_notify(*page, full_notify_at(*page));
   bucket->full.push(page);
   bucket_clear(*bucket);
 }
@@ -81,6 +81,16 @@ void full_to_partial(Bucket* bucket, PageHeader* page) {
   set_notify(*page, 0);
   bucket->partial.append(page);
   purger_note(page->run_pages);
+}
+
+// What full pages keep back is handed out where no page is to be had. O(full pages).
+[[gnu::noinline, gnu::cold]] PageHeader* full_with_free_block(const Bucket& bucket) {
+  PageHeader* page = bucket.full.first();
+  while (page != nullptr && is_full(*page)) {
+    CHECK_AT(page->next == nullptr || is_header(page->next), "next/prev agree", page);
+    page = page->next;
+  }
+  return page;
 }
 
 void page_attach(Arena* arena, PageHeader* page) {
@@ -342,10 +352,13 @@ void* bucket_take_slow(Arena* arena, Bucket* bucket) {
   }
   if (page != nullptr) {
     partial_to_current(bucket, page);
-  } else {
-    page = page_new(arena, bucket);
-    if (page == nullptr) return nullptr;
+  } else if ((page = page_new(arena, bucket)) != nullptr) {
     bucket_set(bucket, page);
+  } else if ((page = full_with_free_block(*bucket)) != nullptr) {
+    full_to_partial(bucket, page);
+    partial_to_current(bucket, page);
+  } else {
+    return nullptr;
   }
   bool is_chosen = arena->policies != 0 && is_hardened(*page);
   void* ptr = is_chosen ? bucket_take_chosen(arena, bucket) : bucket_take_here(bucket);

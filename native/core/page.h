@@ -205,9 +205,11 @@ inline bool is_taken_from(const PageHeader& page) { return load_relaxed(page.not
 inline bool is_full(const PageHeader& page) { return used_of(page) == page.capacity; }
 
 /// notify_at of a page on the list of full ones: how many blocks are left when it becomes partial. Where blocks come
-/// and go at random among many pages, it would be taken from and full again block by block.
-constexpr uint32_t full_notify_at(uint32_t capacity) {
-  return capacity - (capacity < kFullShare ? 1 : capacity / kFullShare);
+/// and go at random among many pages, it would be taken from and full again block by block. A freed block of the
+/// hardened profile is looked at when it is taken again: its page does not keep it back.
+inline uint32_t full_notify_at(const PageHeader& page) {
+  bool is_at_once = page.capacity < kFullShare || is_hardened(page);
+  return page.capacity - (is_at_once ? 1u : page.capacity / kFullShare);
 }
 
 inline Arena* owner_of(const PageHeader& page) { return load_relaxed(page.owner); }

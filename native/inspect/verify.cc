@@ -201,7 +201,7 @@ void check_bucket(Finding& finding, const Arena* arena, const Bucket& bucket, si
   });
   *pages += check_list(finding, bucket.full.first(), [&](const PageHeader* page) {
     belongs(page);
-    bool is_awaited = page->notify_at == full_notify_at(page->capacity) && used_of(*page) > page->notify_at;
+    bool is_awaited = page->notify_at == full_notify_at(*page) && used_of(*page) > page->notify_at;
     finding.expect(is_awaited, "a full page has few free blocks", page);
   });
   const PageHeader* current = bucket.page;

@@ -161,8 +161,8 @@ TEST("partial and full pages are adopted into the list of their state") {
 }
 
 TEST("a full page waits until its share of blocks is free, by its thread or by others, and becomes partial then") {
-  uint32_t capacity = class_capacity(class_of(kBytes, kMaxAlignBytes)), few = capacity - full_notify_at(capacity);
-  EXPECT(few > 1 && few < capacity / 8);
+  uint32_t capacity = class_capacity(class_of(kBytes, kMaxAlignBytes)), few = capacity / kFullShare;
+  EXPECT(few > 1);
   for (bool is_remote : {false, true}) {
     std::vector<void*> blocks;
     for (uint32_t i = 0; i < 3 * capacity; i++) blocks.push_back(allocate(kBytes));
@@ -178,7 +178,7 @@ TEST("a full page waits until its share of blocks is free, by its thread or by o
       arena_drain(current_arena);
     };
     free_until(few - 1);
-    EXPECT(page->notify_at == full_notify_at(capacity) && bucket->partial.is_empty());
+    EXPECT(page->notify_at == capacity - few && bucket->partial.is_empty());
     free_until(few);
     EXPECT(page->notify_at == 0 && bucket->partial.first() == page);
     for (void* block : blocks) {

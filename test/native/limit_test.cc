@@ -139,6 +139,24 @@ TEST("a limit on address space far below what is reserved already holds for what
     expect_end_and_recovery(RLIMIT_AS, 100 << 20, sizes, Moment::kFarBelow);
 }
 
+TEST("where memory is exhausted, each block that is freed can be had again, of whatever page") {
+  if (skip_under_sanitizers()) return;
+  harness::ChildEnd end = harness::run_in_child([] {
+    Holder holder;
+    limit_to(RLIMIT_AS, mapped_bytes() + (16 << 20));
+    EXPECT(holder.fill({64}) > 4 << 20);
+    harness::Random random(harness::seed());
+    for (int i = 0; i < 200; i++) {
+      void* freed = holder.held()[random.below(holder.held().size())].ptr;
+      EXPECT_EQ(deallocate(freed), Misuse::kNone);
+      EXPECT_EQ(allocate(64), freed);
+      EXPECT_EQ(allocate(64), static_cast<void*>(nullptr));
+    }
+    EXPECT_VERIFIED();
+  });
+  EXPECT_CLEAN(end);
+}
+
 TEST("a limit on data size ends in null for small, middle, large and mixed blocks, and memory comes back") {
   if (skip_under_sanitizers()) return;
   for (Moment moment : {Moment::kFirst, Moment::kWarm}) {
