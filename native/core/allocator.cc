@@ -151,7 +151,7 @@ PageHeader* find_run(const void* ptr) {
   if (ptr == nullptr) return Misuse::kNone;
   Place place;
   PageHeader* run = find_run(ptr);
-  if (run != nullptr) return run_list.put(run, PageKind::kRun) ? Misuse::kNone : Misuse::kDoubleFree;
+  if (run != nullptr) return arena_put_run(run) ? Misuse::kNone : Misuse::kDoubleFree;
   Block block;
   Misuse misuse = place_of(ptr, &place, &block);
   if (misuse != Misuse::kNone) return misuse;
@@ -194,6 +194,9 @@ Misuse resize_by_move(void* ptr, size_t had_bytes, size_t bytes, void** result) 
 Misuse reallocate_run(PageHeader* run, const Block& block, size_t bytes, void** result) {
   if (bytes > kMaxBlockBytes && bytes <= kMaxRunBytes) {
     RunList::Resized resized = run_list.resize(run, bytes, nullptr);
+    // What lies behind it may be a spare run.
+    if (resized == RunList::Resized::kNoRoom && arena_put_spares(arena_now()))
+      resized = run_list.resize(run, bytes, nullptr);
     if (resized == RunList::Resized::kNotARun) return Misuse::kDoubleFree;
     if (resized == RunList::Resized::kDone) *result = block.start;
   }
@@ -341,7 +344,7 @@ Misuse deallocate_slow(void* ptr) {
 Misuse deallocate_found(Place place, void* ptr) {
   if (place.page == nullptr) return unreadable_blocks.holds(ptr) ? unreadable_blocks.put(ptr) : mapping_table.put(ptr);
   if (kind_of(place.page) == PageKind::kBucket) return free_in_bucket_page(arena_now(), place, ptr);
-  return run_list.put(place.page, PageKind::kRun) ? Misuse::kNone : Misuse::kDoubleFree;
+  return arena_put_run(place.page) ? Misuse::kNone : Misuse::kDoubleFree;
 }
 
 void* allocate(size_t bytes) { return allocate_fast(bytes); }

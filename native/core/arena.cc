@@ -320,7 +320,9 @@ void arena_follow_passes(Arena* arena) {
   if (passes == arena->seen_passes) [[likely]]
     return;
   arena->seen_passes = passes;
-  if (!is_made(arena)) arena_retire(arena);
+  if (is_made(arena)) return;
+  arena_retire(arena);
+  arena_put_spares(arena);
 }
 
 }  // namespace
@@ -421,7 +423,7 @@ void arena_rest(Arena* arena) {
   quarantine_flush(arena);
   arena_drain(arena);
   arena_retire(arena);
-  arena_put_group(arena);
+  arena_put_kept(arena);
 }
 
 void arena_abandon(Arena* arena) {

@@ -75,6 +75,15 @@ struct alignas(kCacheLineBytes) Bucket {
   PageList full;
 };
 
+/// A run that is in no use, taken from the run list and not settled.
+struct SpareRun {
+  PageHeader* run;
+  uint32_t pages;
+};
+
+constexpr uint32_t kMostSpares = 4;
+constexpr uint32_t kMostSparePages = 8;  // of all of them
+
 struct Arena {
   /// Buckets of every class without a page, and the look-up table; id, state and links are set by whoever makes it.
   constexpr Arena();
@@ -88,7 +97,9 @@ struct Arena {
   uint64_t seen_passes;                  // of the background thread, when its current pages were retired last
   PageHeader* group;                     // the rest of its last group of pages of small blocks, a run not settled, or
                                          // null; see arena_pages.cc
-  uint64_t page_count;                   // bucket pages owned
+  SpareRun spares[kMostSpares];          // of blocks that were freed lately; see arena_pages.cc
+  uint32_t spare_count, spare_pages;
+  uint64_t page_count;    // bucket pages owned
   uint64_t bucket_bytes;  // made arenas: of blocks handed out in bucket pages; remote frees count until the drain
   std::atomic<uint64_t> large_bytes;  // made arenas: of its runs and mappings; changed under their locks
   PageList runs;                      // made arenas: runs in use, under the run list's lock
@@ -125,6 +136,9 @@ constexpr Arena::Arena()
       grown_since_purge(0),
       seen_passes(0),
       group(nullptr),
+      spares{},
+      spare_count(0),
+      spare_pages(0),
       page_count(0),
       bucket_bytes(0),
       large_bytes(0),
@@ -164,8 +178,14 @@ PageHeader* arena_take_run(Arena* arena, uint32_t pages);
 /// The same for a bucket page of the class; of a made arena from its extents.
 PageHeader* arena_take_page(Arena* arena, uint32_t size_class);
 
-/// Puts back what is left of the arena's group; false when there is nothing.
-bool arena_put_group(Arena* arena);
+/// Frees a run in use; false when it is none, or none any more. The thread's arena may keep it for a block to come.
+bool arena_put_run(PageHeader* run);
+
+/// Puts back the runs that the arena keeps so; false when there is none.
+bool arena_put_spares(Arena* arena);
+
+/// The same, and what is left of its group.
+bool arena_put_kept(Arena* arena);
 
 /// Before the arena grows, the empty pages that buckets keep as their current ones go back; false when there is none,
 /// or when the arena had better grow by a page: few live blocks of many classes would pass the same pages round for

@@ -1,5 +1,5 @@
 // Where the pages of an arena come from (arena.h): memory that is in use already before memory that is not, and pages
-// of small blocks beside each other.
+// of small blocks beside each other. Where the runs of its large blocks go for a while: to the arena's spares.
 #include "../base/check.h"
 #include "arena.h"
 #include "made_arena.h"
@@ -25,11 +25,33 @@ void arena_note_growth(Arena* arena, uint32_t pages) {
   arena_purge_free_blocks(arena);
 }
 
+PageHeader* spare_at(Arena* arena, uint32_t i) {
+  PageHeader* run = arena->spares[i].run;
+  CHECK_AT(is_header(run) && !is_settled(*run) && run->run_pages == arena->spares[i].pages,
+           "a spare run is not settled", run);
+  return run;
+}
+
+// The run of that length that was freed last: a program that takes large blocks, frees them and takes such again finds
+// them here, without the lock of the run list. Null when there is none.
+PageHeader* take_spare(Arena* arena, uint32_t pages) {
+  for (uint32_t i = arena->spare_count; i-- > 0;) {
+    if (arena->spares[i].pages != pages) continue;
+    PageHeader* run = spare_at(arena, i);
+    arena->spare_count--;
+    arena->spare_pages -= pages;
+    for (uint32_t at = i; at < arena->spare_count; at++) arena->spares[at] = arena->spares[at + 1];
+    return run;
+  }
+  return nullptr;
+}
+
 // From memory that is in use already, the arena's own empty pages included; null when there is none.
 PageHeader* take_used(Arena* arena, uint32_t pages) {
   PageHeader* run = run_list.take_dirty(pages);
   if (run != nullptr || is_stand_in(arena)) return run;
-  if (arena_trim(arena)) run = run_list.take_dirty(pages);
+  if (arena_put_spares(arena)) run = run_list.take_dirty(pages);
+  if (run == nullptr && arena_trim(arena)) run = run_list.take_dirty(pages);
   if (run == nullptr) arena_note_growth(arena, pages);
   return run;
 }
@@ -54,8 +76,29 @@ PageHeader* take_grouped(Arena* arena) {
 
 }  // namespace
 
-bool arena_put_group(Arena* arena) {
-  if (arena->group == nullptr) return false;
+bool arena_put_run(PageHeader* run) {
+  Arena* arena = arena_now();
+  bool can_keep = arena->spare_count < kMostSpares && !is_stand_in(arena);
+  PageHeader* spare = nullptr;
+  uint32_t most_pages = can_keep ? kMostSparePages - arena->spare_pages : 0;
+  if (!run_list.put(run, PageKind::kRun, most_pages, &spare)) return false;
+  if (spare == nullptr) return true;
+  arena->spares[arena->spare_count++] = {spare, spare->run_pages};
+  arena->spare_pages += spare->run_pages;
+  return true;
+}
+
+bool arena_put_spares(Arena* arena) {
+  if (arena->spare_count == 0) return false;
+  for (uint32_t i = 0; i < arena->spare_count; i++) run_list.put_unsettled(spare_at(arena, i));
+  arena->spare_count = 0;
+  arena->spare_pages = 0;
+  return true;
+}
+
+bool arena_put_kept(Arena* arena) {
+  bool is_any = arena_put_spares(arena);
+  if (arena->group == nullptr) return is_any;
   run_list.put_unsettled(arena->group);
   arena->group = nullptr;
   return true;
@@ -68,9 +111,10 @@ PageHeader* arena_take_page(Arena* arena, uint32_t size_class) {
 }
 
 PageHeader* arena_take_run(Arena* arena, uint32_t pages) {
-  PageHeader* run = take_used(arena, pages);
+  PageHeader* run = take_spare(arena, pages);
+  if (run == nullptr) run = take_used(arena, pages);
   if (run == nullptr) run = run_list.take(pages);
-  return run == nullptr && arena_put_group(arena) ? run_list.take(pages) : run;
+  return run == nullptr && arena_put_kept(arena) ? run_list.take(pages) : run;
 }
 
 }  // namespace pagerun

@@ -67,6 +67,8 @@ void mark_run(PageHeader* head, uint32_t pages, bool dirty) {
   set_owner(run, nullptr);
 }
 
+bool can_be_spare(const PageHeader* run) { return owner_of(*run) == nullptr && run->run_pins == 0; }
+
 void set_run_bytes(PageHeader* run, size_t bytes) {
   bytes = round_up(bytes, kOsPageBytes);
   if (Arena* owner = checked_owner_of(run))
@@ -282,7 +284,7 @@ void RunList::put_or_keep_locked(PageHeader* head) {
   }
 }
 
-bool RunList::put(PageHeader* head, PageKind kind) {
+bool RunList::put(PageHeader* head, PageKind kind, uint32_t most_spare_pages, PageHeader** spare) {
   size_t limit = 0;
   bool exceeds = false;
   {
@@ -290,6 +292,11 @@ bool RunList::put(PageHeader* head, PageKind kind) {
     if (kind_of(head) != kind) return false;
     if (kind == PageKind::kRun) {
       if (!is_run_in_use(head)) return false;
+      if (head->run_pages <= most_spare_pages && can_be_spare(head)) {
+        mark_head(head, head->run_pages, true);
+        *spare = head;
+        return true;
+      }
       leave_owner(head);
       put_or_keep_locked(head);
     } else {

@@ -64,8 +64,9 @@ class RunList {
 
   /// Puts a run or bucket page back; it must hold no live block. Merges it with its free neighbours. False, with
   /// nothing changed, when it is not (or no longer) the head of a page of that kind: of two frees of a run one is
-  /// refused.
-  bool put(PageHeader* head, PageKind kind);
+  /// refused. A run in use of at most `most_spare_pages` that no made arena has and nobody pins is not put back: it
+  /// comes back as `*spare`, taken and not settled.
+  bool put(PageHeader* head, PageKind kind, uint32_t most_spare_pages = 0, PageHeader** spare = nullptr);
 
   /// Sees to it that the page's region has a slack table (hardened.h); false when that is refused.
   bool keep_slack(const PageHeader* page);

@@ -4,6 +4,7 @@
 
 #include "core/allocator_inline.h"
 #include "core/arena_list.h"
+#include "core/run_list.h"
 #include "core/thread_arena.h"
 #include "heap.h"
 #include "threads.h"
@@ -187,6 +188,32 @@ TEST("a full page waits until its share of blocks is free, by its thread or by o
     }
     EXPECT_EQ(verify().invariant, nullptr);
   }
+}
+
+TEST("freed runs serve the thread's next blocks of their length, are no blocks meanwhile, and go back at rest") {
+  constexpr size_t kRunBytes = 2 * kPageBytes - 1;
+  deallocate(allocate(kBytes));  // else the thread has no arena yet
+  std::vector<void*> blocks;
+  for (uint32_t i = 0; i < kMostSpares + 1; i++) blocks.push_back(allocate(kRunBytes));
+  for (void* block : blocks) EXPECT(deallocate(block) == Misuse::kNone);
+  EXPECT_EQ(current_arena->spare_count, kMostSpares);
+  for (void* block : blocks) EXPECT(deallocate(block) == Misuse::kDoubleFree);
+  EXPECT_EQ(verify().invariant, nullptr);
+  uint64_t taken = run_list.lock().taken();
+  for (uint32_t i = 0; i < kMostSpares; i++) {
+    void* block = allocate(kRunBytes);
+    EXPECT(block == blocks[kMostSpares - 1 - i] && header_of(block)->run_dirty == 1);
+    blocks[kMostSpares - 1 - i] = block;
+  }
+  EXPECT(current_arena->spare_count == 0 && run_list.lock().taken() == taken);
+  void* cleared = allocate_zeroed(1, kRunBytes);
+  EXPECT(is_zero(cleared, kRunBytes));
+  deallocate(cleared);
+  for (uint32_t i = 0; i < kMostSpares; i++) deallocate(blocks[i]);
+  EXPECT_EQ(current_arena->spare_count, kMostSpares);
+  arena_rest(current_arena);
+  EXPECT_EQ(current_arena->spare_count, 0u);
+  EXPECT_EQ(verify().invariant, nullptr);
 }
 
 TEST("two remote frees of one block: the second is told, though both found the block in use") {

@@ -53,6 +53,7 @@ inline Heap make_heap() {
   EXPECT_EQ(deallocate(a), Misuse::kNone);
   EXPECT_EQ(deallocate(b), Misuse::kNone);
   heap.run = header_of(run);
+  arena_put_spares(current_arena);
   heap.free_run = header_of(a);
   heap.second_free_run = header_of(b);
   heap.mapping = allocate(40 << 20);

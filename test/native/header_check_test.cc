@@ -55,7 +55,10 @@ const Damage kDamages[] = {
        heap.free_run->run_pages = 1u << 30;
        return nullptr;  // its other end is the one that is met
      },
-     [](Heap& heap) { deallocate(heap.run->start); }},
+     [](Heap& heap) {
+       deallocate(heap.run->start);
+       arena_put_spares(current_arena);
+     }},
     {"free bits of another page, for another thread's free", "free_bits == its place beside the page",
      [](Heap& heap) -> const PageHeader* { return heap.full->free_bits = heap.partial->free_bits, heap.full; },
      [](Heap& heap) { free_elsewhere(heap.full); }},

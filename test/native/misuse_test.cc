@@ -282,6 +282,7 @@ TEST("a pointer into a free run is a double free, anywhere in it, also after mer
   EXPECT_EQ(deallocate(b), Misuse::kNone);
   for (size_t offset = 0; offset < 10 * kPageBytes; offset += kPageBytes / 2)
     expect_refused(a + offset, Misuse::kDoubleFree);
+  arena_put_spares(current_arena);
   auto* c = static_cast<char*>(allocate(3 * kPageBytes));
   EXPECT_EQ(c, a);
   expect_interior(c, 2 * kPageBytes);
