@@ -32,6 +32,7 @@ uint32_t arena_borrow(Arena* arena) {
   if (os::fence_all_threads() && is_owner_waiting(arena) && !Lock::is_anybody_asleep()) {
     pages = count_current_pages(arena);
     arena_retire(arena);
+    arena_put_spares(arena);
     os::fence_all_threads();
   }
   // The owner may have gone on meanwhile, and points elsewhere by itself.

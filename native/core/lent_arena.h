@@ -5,7 +5,7 @@
 //   1. S: the owner's pointer to its arena = &lent_arena, which has no pages         under arenas_lock, up to step 5
 //   2. S: passes a fence on every running thread (membarrier(2))
 //   3. S: the owner sleeps in a wait, and not for a lock of this heap: else step 5
-//   4. S: retires the arena's current pages; the fence again
+//   4. S: retires the arena's current pages, puts its spare runs back; the fence again
 //   5. S: the owner's pointer = the arena
 //
 // Why the owner never meets it. Its fast paths read the pointer first, and wait for nothing. The owner is in no fast
@@ -30,7 +30,7 @@ void arena_allow_loan(Arena* arena);
 /// The same in the child of a fork, where the thread has another number. Under arenas_lock.
 void arena_renew_loan(Arena* arena);
 
-/// Retires the current pages of all threads that wait. Returns the pages. O(arenas), a file of /proc for each that has
+/// Retires the current pages of all threads that wait, and puts their spare runs back. Returns the pages retired. O(arenas), a file of /proc for each that has
 /// such pages, and two fences for each that waits. Any thread, which keeps its own.
 uint32_t idle_arenas_retire();
 
