@@ -30,8 +30,9 @@ void arena_allow_loan(Arena* arena);
 /// The same in the child of a fork, where the thread has another number. Under arenas_lock.
 void arena_renew_loan(Arena* arena);
 
-/// Retires the current pages of all threads that wait, and puts their spare runs back. Returns the pages retired. O(arenas), a file of /proc for each that has
-/// such pages, and two fences for each that waits. Any thread, which keeps its own.
+/// Retires the current pages of all threads that wait, and puts their spare runs back. Returns the pages retired.
+/// O(arenas), a file of /proc for each that has such pages, and two fences for each that waits. Any thread, which keeps
+/// its own.
 uint32_t idle_arenas_retire();
 
 }  // namespace pagerun
