@@ -27,8 +27,9 @@ void arena_note_growth(Arena* arena, uint32_t pages) {
 
 PageHeader* spare_at(Arena* arena, uint32_t i) {
   PageHeader* run = arena->spares[i].run;
-  CHECK_AT(is_header(run) && !is_settled(*run) && run->run_pages == arena->spares[i].pages,
-           "a spare run is not settled", run);
+  CHECK_AT(is_header(run) && !is_settled(*run) && run->run_pages == arena->spares[i].pages && run->run_dirty == 1 &&
+               run->start == address_of_header(run),
+           "a spare run is as it was put aside", run);
   return run;
 }
 

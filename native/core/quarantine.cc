@@ -6,6 +6,7 @@
 #include "allocator.h"
 #include "arena_list.h"
 #include "made_arena.h"
+#include "slack_entries.h"
 #include "thread_arena.h"
 
 namespace pagerun {
@@ -17,8 +18,16 @@ namespace {
   return made_arena_free(made_arena_of(arena), place.page, place.index);
 }
 
+// A block of another arena's page, which two threads have freed at once, or whose remote bit was damaged, can be live
+// again when it leaves: only its owner's quarantine is asked at a drain, and the caller's.
+bool is_live_again(const Place& place) {
+  return is_hardened(*place.page) && is_live_entry(load_relaxed(entries_of(*place.page)[place.index]));
+}
+
 // `is_own`: the arena is known to be the thread's, and no made one.
 inline Misuse free_for_good(Arena* arena, const Place& place, bool is_own) {
+  if (is_live_again(place)) [[unlikely]]
+    return Misuse::kDoubleFree;
   if (owner_of(*place.page) != arena || (!is_own && is_made(arena))) [[unlikely]]
     return free_elsewhere(arena, place);
   size_t offset = offset_of_word(place.index);
@@ -51,7 +60,8 @@ Misuse quarantine_put(Arena* arena, const Place& place, bool is_wanted, bool is_
   if (!is_wanted || quarantine == nullptr) return free_for_good(arena, place, is_own);
   quarantine->bytes += place.page->block_bytes;
   if (count_of(*quarantine) == kQuarantineBlocks) release_oldest(arena, quarantine, is_own);
-  quarantine->entries[quarantine->last++ % kQuarantineBlocks] = entry_of(place);
+  Quarantine::Entry others = owner_of(*place.page) == arena ? 0 : kOthersBlock;
+  quarantine->entries[quarantine->last++ % kQuarantineBlocks] = entry_of(place) | others;
   quarantine_trim(arena);
   return Misuse::kNone;
 }

@@ -23,7 +23,7 @@ constexpr size_t kQuarantineBytes = 64 << 10;  // and so many bytes
 static_assert(kMaxBlockBytes <= kQuarantineBytes);
 
 struct Quarantine {
-  using Entry = uint64_t;  // address of the page's header, and above it the block's number
+  using Entry = uint64_t;  // address of the page's header, above it the block's number, and the mark of others' blocks
 
   uint64_t bytes;
   uint32_t first, last;
@@ -33,7 +33,9 @@ struct Quarantine {
 inline uint32_t count_of(const Quarantine& quarantine) { return quarantine.last - quarantine.first; }
 
 constexpr uint32_t kEntryNumberShift = 48;
-static_assert(is_power_of_two(kQuarantineBlocks) && kMaxBlocks <= 1u << (64 - kEntryNumberShift));
+constexpr Quarantine::Entry kOthersBlock = 1ull << 63;  // of another arena's page when it came
+static_assert(is_power_of_two(kQuarantineBlocks) && is_power_of_two(kMaxBlocks) &&
+              kMaxBlocks <= kOthersBlock >> kEntryNumberShift);
 
 inline Quarantine::Entry entry_of(const Place& place) {
   return reinterpret_cast<uintptr_t>(place.page) | uint64_t{place.index} << kEntryNumberShift;
@@ -41,7 +43,7 @@ inline Quarantine::Entry entry_of(const Place& place) {
 
 inline Place place_of_entry(Quarantine::Entry entry) {
   return {reinterpret_cast<PageHeader*>(entry & low_bits(kEntryNumberShift)),
-          static_cast<uint32_t>(entry >> kEntryNumberShift)};
+          static_cast<uint32_t>(entry >> kEntryNumberShift) % kMaxBlocks};
 }
 
 /// Puts a block in that is free for everyone who asks; without a quarantine (`is_wanted`, or no memory for one) it is
@@ -59,7 +61,8 @@ void quarantine_trim(Arena* arena);
   uint32_t last = quarantine->last, first = quarantine->first;
   uint64_t bytes = quarantine->bytes + block_bytes;
   Quarantine::Entry& newest = quarantine->entries[last % kQuarantineBlocks];
-  Place oldest = place_of_entry(newest);
+  Quarantine::Entry leaving = newest;
+  Place oldest = place_of_entry(leaving);
   newest = entry_of(place);
   quarantine->last = last + 1;
   if (last - first != kQuarantineBlocks) [[unlikely]] {
@@ -70,7 +73,7 @@ void quarantine_trim(Arena* arena);
   quarantine->first = first + 1;
   bytes -= oldest.page->block_bytes;
   quarantine->bytes = bytes;
-  if (bytes > kQuarantineBytes || owner_of(*oldest.page) != arena) [[unlikely]]
+  if (bytes > kQuarantineBytes || (leaving & kOthersBlock) != 0) [[unlikely]]
     return quarantine_release(arena, oldest);
   size_t offset = offset_of_word(oldest.index);
   uint64_t& word = word_at(oldest.page->free_bits, offset);
