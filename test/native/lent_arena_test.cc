@@ -146,6 +146,7 @@ Gate* handler_gate;
 std::atomic<bool> is_handler_entered{false}, is_handler_left{false};
 
 TEST("a thread whose handler of a signal waits on a stack of its own keeps its pages") {
+  if (harness::kThreadSanitizer) return;  // it runs handlers later, on the thread's stack
   Gate gate, reached, in_handler;
   handler_gate = &in_handler;
   struct sigaction action = {};
