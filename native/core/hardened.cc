@@ -119,38 +119,49 @@ PageHeader* head_at(const void* block) {
   return bucket_find_word(bucket) ? hardened_take(arena, bucket, bytes) : take_slow(arena, bucket, bytes);
 }
 
-[[gnu::always_inline]] inline void* take(Arena* arena, Bucket* bucket, size_t bytes, uint32_t policies) {
+// A block taken from the hot word, and what its entry said.
+struct Taken {
+  char* block;
+  uint8_t* entries;
+  uint32_t index, block_bytes;
+  uint8_t entry;
+};
+
+// False where the hot word has no free bit.
+[[gnu::always_inline]] inline bool take_hot(Arena* arena, Bucket* bucket, uint32_t policies, Taken* taken) {
   size_t offset = bucket->page->hot_offset;
   uint64_t word = word_at(bucket->bits, offset);
   if (word == 0) [[unlikely]]
-    return take_found(arena, bucket, bytes);
+    return false;
   uint8_t* entries = current_entries(*bucket);
   uint32_t index = take_index(arena, bucket, policies, offset, word), block_bytes = bucket->block_bytes;
-  char* block = bucket->start + static_cast<size_t>(index) * block_bytes;
   uint8_t entry = load_relaxed(entries[index]);
   expect_free(bucket->page, entry);
-  if (!is_untouched(policies, block, block_bytes, entry)) [[unlikely]]
-    return take_instead(arena, bucket, bytes, block);
-  hand_out(policies, block, block_bytes, entries, index, bytes);
-  return block;
+  *taken = {bucket->start + static_cast<size_t>(index) * block_bytes, entries, index, block_bytes, entry};
+  return true;
+}
+
+[[gnu::always_inline]] inline void* take(Arena* arena, Bucket* bucket, size_t bytes, uint32_t policies) {
+  Taken taken;
+  if (!take_hot(arena, bucket, policies, &taken)) [[unlikely]]
+    return take_found(arena, bucket, bytes);
+  if (!is_untouched(policies, taken.block, taken.block_bytes, taken.entry)) [[unlikely]]
+    return take_instead(arena, bucket, bytes, taken.block);
+  hand_out(policies, taken.block, taken.block_bytes, taken.entries, taken.index, bytes);
+  return taken.block;
 }
 
 // The same for few bytes under the default policies.
 [[gnu::always_inline]] inline void* take_short(Arena* arena, Bucket* bucket, size_t bytes) {
-  size_t offset = bucket->page->hot_offset;
-  uint64_t word = word_at(bucket->bits, offset);
-  if (word == 0) [[unlikely]]
+  Taken taken;
+  if (!take_hot(arena, bucket, kDefaultPolicies, &taken)) [[unlikely]]
     return take_found(arena, bucket, bytes);
-  uint8_t* entries = current_entries(*bucket);
-  uint32_t index = take_index(arena, bucket, kDefaultPolicies, offset, word), block_bytes = bucket->block_bytes;
-  char* block = bucket->start + static_cast<size_t>(index) * block_bytes;
-  uint8_t entry = load_relaxed(entries[index]);
-  expect_free(bucket->page, entry);
-  if (entry != kFreshEntry && !is_short_all_zero(block, block_bytes)) [[unlikely]]
-    return take_instead(arena, bucket, bytes, block);
-  canary_write_short(block, block_bytes, block_bytes - bytes);
-  store_relaxed(entries[index], static_cast<uint8_t>(block_bytes - bytes));
-  return block;
+  if (taken.entry != kFreshEntry && !is_short_all_zero(taken.block, taken.block_bytes)) [[unlikely]]
+    return take_instead(arena, bucket, bytes, taken.block);
+  size_t slack = taken.block_bytes - bytes;
+  canary_write_short(taken.block, taken.block_bytes, slack);
+  store_relaxed(taken.entries[taken.index], static_cast<uint8_t>(slack));
+  return taken.block;
 }
 
 [[gnu::noinline]] void* allocate_direct_otherwise(Arena* arena, size_t bytes) {
