@@ -2,43 +2,23 @@
 // allocator keep and reuse such memory, or does it ask the system each time, and how much does keeping it cost? 24 live
 // blocks. And what of blocks of 5 to 25 MiB, which most allocators take from the system one by one? 12 live blocks.
 // One byte is written in each OS page.
-#include "workload.h"
+#include "churn_sizes.h"
 
 namespace pagerun::bench {
 namespace {
 
-template <class Probe, size_t kLive, class NextSize>
-void churn_large(Run* run, NextSize next_size) {
-  MappedArray<void*> live(kLive);
-  Worker<Probe> worker(run);
-  Random random(2);
-  run->start_memory();
-  run->start_clock();
-  for (uint64_t round = 0, rounds = run->rounds(2); round < rounds; round++) {
-    void*& ptr = live[random.between(0, kLive - 1)];
-    if (ptr != nullptr) {
-      worker.sum += *bytes_of(ptr);
-      worker.heap.release(ptr);
-    }
-    uint64_t bytes = next_size(&random);
-    ptr = worker.heap.allocate(bytes);
-    touch(ptr, bytes, static_cast<uint8_t>(round));
-  }
-  run->stop_clock();
-  run->read_peak();
-  for (void* ptr : live) free(ptr);
-  worker.finish();
-}
+constexpr uint64_t kSeed = 2;
 
 template <class Probe>
 void churn_runs(Run* run) {
   constexpr unsigned kDoublings = 7;
-  churn_large<Probe, 24>(run, [](Random* random) { return random->log_even(uint64_t{64} << 10, kDoublings); });
+  churn_sizes<Probe, 24>(run, kSeed, [](Random* random) { return random->log_even(uint64_t{64} << 10, kDoublings); });
 }
 
 template <class Probe>
 void churn_huge(Run* run) {
-  churn_large<Probe, 12>(run, [](Random* random) { return random->between(uint64_t{5} << 20, uint64_t{25} << 20); });
+  churn_sizes<Probe, 12>(run, kSeed,
+                         [](Random* random) { return random->between(uint64_t{5} << 20, uint64_t{25} << 20); });
 }
 
 constexpr Workload kWorkloads[] = {

@@ -1,7 +1,7 @@
 // Mixed sizes. Question: what does an allocator cost on sizes as programs mix them, many small and few large, and how
 // much memory does its rounding of sizes take? 16 bytes to 64 KiB, each doubling half as likely as the one before,
 // 8,192 live blocks, random lifetimes.
-#include "workload.h"
+#include "churn_sizes.h"
 
 namespace pagerun::bench {
 namespace {
@@ -12,25 +12,7 @@ constexpr unsigned kDoublings = 12;
 
 template <class Probe>
 void mix(Run* run) {
-  MappedArray<void*> live(kLive);
-  Worker<Probe> worker(run);
-  Random random(1);
-  run->start_memory();
-  run->start_clock();
-  for (uint64_t round = 0, rounds = run->rounds(2); round < rounds; round++) {
-    void*& ptr = live[random.between(0, kLive - 1)];
-    if (ptr != nullptr) {
-      worker.sum += *bytes_of(ptr);
-      worker.heap.release(ptr);
-    }
-    uint64_t bytes = random.power_law(kMinBytes, kDoublings);
-    ptr = worker.heap.allocate(bytes);
-    touch(ptr, bytes, static_cast<uint8_t>(round));
-  }
-  run->stop_clock();
-  run->read_peak();
-  for (void* ptr : live) free(ptr);
-  worker.finish();
+  churn_sizes<Probe, kLive>(run, 1, [](Random* random) { return random->power_law(kMinBytes, kDoublings); });
 }
 
 constexpr Workload kWorkloads[] = {

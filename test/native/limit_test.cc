@@ -5,6 +5,7 @@
 #include "core/thread_arena.h"
 #include "heap.h"
 #include "os/memory.h"
+#include "process_memory.h"
 
 namespace pagerun {
 namespace {
@@ -13,14 +14,6 @@ struct Held {
   void* ptr;
   size_t bytes;
 };
-
-size_t mapped_bytes() {
-  FILE* file = fopen("/proc/self/statm", "r");
-  size_t os_pages = 0;
-  if (file == nullptr || fscanf(file, "%zu", &os_pages) != 1) return 0;
-  fclose(file);
-  return os_pages * kOsPageBytes;
-}
 
 size_t data_bytes() {
   FILE* file = fopen("/proc/self/status", "r");

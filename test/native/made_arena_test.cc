@@ -8,6 +8,7 @@
 #include "core/run_list.h"
 #include "heap.h"
 #include "os/fault.h"
+#include "process_memory.h"
 #include "threads.h"
 
 namespace pagerun {
@@ -53,14 +54,6 @@ std::vector<void*> take_all_sizes(MadeArena* arena) {
     fill_pattern(blocks.back(), bytes, bytes);
   }
   return blocks;
-}
-
-size_t resident_bytes() {
-  FILE* file = fopen("/proc/self/statm", "r");
-  size_t all = 0, resident = 0;
-  if (file == nullptr || fscanf(file, "%zu %zu", &all, &resident) != 2) return 0;
-  fclose(file);
-  return resident * kOsPageBytes;
 }
 
 TEST("blocks of a made arena are its own, ordinary blocks, and counted to the byte") {

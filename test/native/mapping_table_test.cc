@@ -10,6 +10,7 @@
 #include "core/page.h"
 #include "harness.h"
 #include "os/fault.h"
+#include "process_memory.h"
 
 namespace pagerun {
 namespace {
@@ -161,14 +162,6 @@ TEST("alignment up to 1 GiB holds, and the rest of the search is given back") {
   EXPECT_EQ(table.take(SIZE_MAX - kUnit, 1ull << 30), static_cast<void*>(nullptr));
   EXPECT_EQ(table.take(1ull << 62, 16), static_cast<void*>(nullptr));
   EXPECT_EQ(table.count(), 0u);
-}
-
-size_t mapped_bytes() {
-  FILE* file = fopen("/proc/self/statm", "r");
-  size_t os_pages = 0;
-  if (file == nullptr || fscanf(file, "%zu", &os_pages) != 1) return 0;
-  fclose(file);
-  return os_pages * kUnit;
 }
 
 TEST("what the search for an aligned address maps on both sides is given back") {

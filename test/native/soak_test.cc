@@ -4,6 +4,7 @@
 
 #include "core/run_list.h"
 #include "heap.h"
+#include "process_memory.h"
 #include "threads.h"
 
 namespace pagerun {
@@ -16,15 +17,6 @@ uint64_t milliseconds() {
   timespec now = {};
   clock_gettime(CLOCK_MONOTONIC, &now);
   return static_cast<uint64_t>(now.tv_sec) * 1000 + static_cast<uint64_t>(now.tv_nsec) / 1000000;
-}
-
-size_t resident_bytes() {
-  size_t size = 0, resident = 0;
-  FILE* file = fopen("/proc/self/statm", "r");
-  if (!EXPECT(file != nullptr)) return 0;
-  EXPECT_EQ(fscanf(file, "%zu %zu", &size, &resident), 2);
-  fclose(file);
-  return resident * kOsPageBytes;
 }
 
 std::atomic<void*> hand_places[kHandPlaces];

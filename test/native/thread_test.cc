@@ -6,20 +6,13 @@
 #include "core/arena_list.h"
 #include "core/run_list.h"
 #include "heap.h"
+#include "process_memory.h"
 #include "threads.h"
 
 namespace pagerun {
 namespace {
 
 uint64_t arena_count() { return memory_totals().arenas; }
-
-size_t resident_bytes() {
-  FILE* file = fopen("/proc/self/statm", "r");
-  size_t all = 0, resident = 0;
-  if (file == nullptr || fscanf(file, "%zu %zu", &all, &resident) != 2) return 0;
-  fclose(file);
-  return resident * kOsPageBytes;
-}
 
 uint64_t arenas_in_state(ArenaState state) {
   uint64_t count = 0;

@@ -4,6 +4,7 @@ import { createRequire } from "node:module";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { type Ended, type RunOptions, root, run } from "./steps.js";
+import { ensure } from "./system-tools.js";
 
 const require = createRequire(import.meta.url);
 const quiet: RunOptions = { quiet: true };
@@ -50,4 +51,14 @@ export async function cmakeTests(directory: string, definitions: Definitions = {
   const configured = await run("cmake", args, quiet);
   if (configured.code !== 0) return configured;
   return run("cmake", ["--build", directory, "--parallel", parallel, "--target", "pagerun_tests"], quiet);
+}
+
+/** The folder of the C++ test programs, built for a command that needs them; ends the process where that fails. */
+export async function cmakeTestsOrExit(): Promise<string> {
+  const directory = "build-test/cpp";
+  if (ensure(["cmake", "g++"]).length > 0) process.exit(1);
+  const built = await cmakeTests(directory);
+  if (built.code === 0) return join(root, directory, "Release");
+  console.error(built.output);
+  process.exit(1);
 }

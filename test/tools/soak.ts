@@ -4,10 +4,9 @@
 //   --threads n, --forks n, --workers n    other numbers           --seed n    where random numbers begin (printed)
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { cmakeTests } from "./native-build.js";
-import { count, finish, handOnSignals, heading, root, run } from "./steps.js";
+import { cmakeTestsOrExit } from "./native-build.js";
+import { count, finish, handOnSignals, heading, run } from "./steps.js";
 import { vitest } from "./suites.js";
-import { ensure } from "./system-tools.js";
 
 const { values } = parseArgs({
   options: {
@@ -19,12 +18,11 @@ const { values } = parseArgs({
   },
 });
 
-const directory = "build-test/cpp";
 const manyHours = 24 * 3600;
 
 async function soak(what: string, profile: string, args: readonly string[]): Promise<void> {
   heading(`${what}, ${profile} profile`);
-  const program = join(root, directory, "Release/soak_test");
+  const program = join(programs, "soak_test");
   const options = { env: { PAGERUN_PROFILE: profile }, deadlineSeconds: manyHours };
   const { code } = await run(program, [...args, "--seed", values.seed], options);
   count(`${what}, ${profile} profile`, code === 0 ? { passed: 1 } : { failed: 1 });
@@ -36,12 +34,7 @@ if (!(minutes > 0)) {
   process.exit(2);
 }
 handOnSignals();
-if (ensure(["cmake", "g++"]).length > 0) process.exit(1);
-const built = await cmakeTests(directory);
-if (built.code !== 0) {
-  console.error(built.output);
-  process.exit(1);
-}
+const programs = await cmakeTestsOrExit();
 const seconds = String(Math.ceil(minutes * 30));
 for (const profile of ["fast", "hardened"]) {
   await soak("churn", profile, ["--filter", "come and go", "--seconds", seconds]);
