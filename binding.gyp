@@ -19,8 +19,8 @@
     {
       'target_name': 'pagerun',
       'sources': ['<!@(<(pick) base core textbook node)'],
-      # A system header: its warnings are not ours.
-      'cflags_cc': ['-isystem<!(node -p "require(\'path\').resolve(require(\'node-addon-api\').include_dir)")'],
+      # A system header: its warnings are not ours. Seen from build/, as the path of the package may have spaces.
+      'cflags_cc': ['-isystem<!(node -p "require(\'path\').relative(\'build\', require(\'node-addon-api\').include_dir)")'],
       'defines': ['NAPI_VERSION=9', 'NAPI_DISABLE_CPP_EXCEPTIONS', 'NODE_ADDON_API_DISABLE_DEPRECATED'],
       'ldflags': ['<!@(<(pick) link_flags)'],
     },

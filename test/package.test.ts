@@ -1,12 +1,13 @@
 // The package as a user gets it: packed, unpacked into an empty project, imported and required, with its types.
 import { execFileSync, spawnSync } from "node:child_process";
-import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { root } from "./tools/steps.js";
 
-const project = mkdtempSync(join(tmpdir(), "pagerun-package-"));
+/** With a space, as folders of users have. */
+const project = mkdtempSync(join(tmpdir(), "pagerun package-"));
 const installed = join(project, "node_modules/pagerun");
 let packed: string[] = [];
 
@@ -107,5 +108,8 @@ describe("the packed package", () => {
     expect(status, stderr).toBe(0);
     expect(existsSync(join(installed, "build/pagerun.target.mk"))).toBe(true);
     expect(existsSync(join(installed, "build/pagerun_bench.target.mk"))).toBe(false);
+    const [, headers = ""] =
+      /-isystem(\S+)/.exec(readFileSync(join(installed, "build/pagerun.target.mk"), "utf8")) ?? [];
+    expect(existsSync(join(installed, "build", headers, "napi.h")), headers).toBe(true);
   });
 });
