@@ -175,9 +175,17 @@ PageHeader* RunList::split(PageHeader* run, uint32_t pages) {
   return run;
 }
 
+// A clean run may never have been used. Which ones were given back nobody notes: no more count as taken again than
+// that.
+void RunList::note_retaken(uint32_t pages) {
+  size_t retaken = pages < given_pages_ ? pages : given_pages_;
+  given_pages_ -= retaken;
+  count_retaken(retaken * kPageBytes);
+}
+
 PageHeader* RunList::take_free_locked(uint32_t pages) {
   PageHeader* run = find(bins_[true], pages);
-  if (run == nullptr && (run = find(bins_[false], pages)) != nullptr) count_retaken(pages * kPageBytes);
+  if (run == nullptr && (run = find(bins_[false], pages)) != nullptr) note_retaken(pages);
   return run == nullptr ? nullptr : split(run, pages);
 }
 
@@ -398,7 +406,7 @@ bool RunList::grow_locked(PageHeader* head, uint32_t pages) {
     bool dirty = behind->run_dirty != 0;
     remove(behind);
     if (rest > 0) insert(behind + more, rest, dirty);
-    note_surplus();
+    dirty ? note_surplus() : note_retaken(more);
   }
   mark_follow(head, had, pages);
   store_relaxed(head->run_pages, pages);

@@ -117,6 +117,7 @@ class RunList {
   };
 
   PageHeader* take_locked(uint32_t pages);
+  void note_retaken(uint32_t pages);
   PageHeader* take_free_locked(uint32_t pages);
   PageHeader* take_fresh_locked(uint32_t pages);
   PageHeader* take_aligned_locked(uint32_t pages, uint32_t align_pages);
@@ -144,6 +145,7 @@ class RunList {
   Bins bins_[2];             // [0] clean: zero and not in memory; [1] dirty
   size_t dirty_pages_ = 0;   // in dirty free runs
   size_t dirty_lowest_ = 0;  // of dirty_pages_ in this interval: so many pages were not needed
+  size_t given_pages_ = 0;   // in clean free runs: at most so many were given back, and not taken since
   uint32_t guards_ = 0;      // made so far, by take_fenced()
   PageList guard_pages_;     // of them, those that were not dropped
   size_t surplus_ = 0;       // of dirty_pages_ since surplus_pages() was called: the same for the background thread

@@ -89,6 +89,7 @@ size_t RunList::give_back(size_t keep_pages) {
     uint32_t pages = run->run_pages;
     put_locked(run, pages, !purged);
     if (!purged) return given;
+    given_pages_ += pages;
     given += pages;
   }
 }

@@ -3,6 +3,7 @@
 
 #include <map>
 
+#include "core/purge.h"
 #include "harness.h"
 #include "os/fault.h"
 
@@ -199,6 +200,28 @@ TEST("give_back keeps as many dirty pages as it is told to") {
   EXPECT_EQ(run_list.dirty_pages(), dirty - given);
   EXPECT(run_list.dirty_pages() <= 40);
   EXPECT(given >= 40 && given < 48);
+}
+
+TEST("what was never used does not count as taken again, and what was given back counts once, grown into or taken") {
+  auto retaken_pages = [] { return purge_counters.retaken_bytes.load() / kPageBytes; };
+  PageHeader* fresh = run_list.take(6);
+  run_list.put_unsettled(fresh);
+  PageHeader* a = take_settled(2);
+  EXPECT(a == fresh && a->run_dirty == 0);
+  EXPECT(is_resized(a, 3));
+  EXPECT_EQ(retaken_pages(), 0u);
+  PageHeader* b = take_settled(3);
+  PageHeader* wall = take_settled(1);
+  EXPECT(b == a + 3 && wall == b + 3);
+  EXPECT(run_list.put(b, PageKind::kRun));
+  EXPECT_EQ(run_list.give_back(0), 3u);
+  EXPECT(is_resized(a, 4));
+  EXPECT_EQ(retaken_pages(), 1u);
+  EXPECT_EQ(take_settled(2), b + 1);
+  EXPECT_EQ(retaken_pages(), 3u);
+  run_list.put_unsettled(run_list.take(5));
+  EXPECT(take_settled(5)->run_dirty == 0);
+  EXPECT_EQ(retaken_pages(), 3u);
 }
 
 TEST("a purge that the kernel refuses leaves the run dirty, listed and usable") {
