@@ -28,7 +28,7 @@ size_t room_of(size_t bytes) {
 char* reserve_fenced(size_t bytes, size_t alignment) {
   size_t whole_bytes = bytes + 2 * kGuardBytes, spare = alignment > kOsPageBytes ? alignment : 0;
   if (bytes > SIZE_MAX / 2 || spare > SIZE_MAX / 4) return nullptr;
-  auto* raw = static_cast<char*>(os::reserve(whole_bytes + spare));
+  auto* raw = static_cast<char*>(os::reserve_counted(whole_bytes + spare));
   if (raw == nullptr || spare == 0) return raw == nullptr ? nullptr : raw + kGuardBytes;
   auto* start = reinterpret_cast<char*>(round_up(reinterpret_cast<uintptr_t>(raw) + kGuardBytes, alignment));
   // A refusal to trim costs address space, no memory.
@@ -168,8 +168,9 @@ bool fenced_rest(FencedRange* range, bool may_be_watched, size_t most_bytes) {
     if (!residence.is_known()) return drop_content(range);
     if (!residence.is_whole()) return clear_rows(*range, residence);
   } else if (!is_watched) {
+    if (memory_of(*range) > most_bytes) return drop_content(range);
     bool is_in_memory = range->filled_bytes >= bytes || is_mostly_resident(*range);
-    if (memory_of(*range) > most_bytes || !is_in_memory) return drop_content(range);
+    if (!is_in_memory) return drop_content(range);
   }
   memset(range->address, 0, bytes);
   if (range->filled_bytes < bytes) range->filled_bytes = bytes;

@@ -36,6 +36,8 @@ void* reserve_at(void* address, size_t bytes, bool* is_taken) {
   return nullptr;
 }
 
+void* reserve_counted(size_t bytes) { return map_with(nullptr, bytes, PROT_NONE, 0); }
+
 bool commit(void* address, size_t bytes) {
   ErrnoKeeper keeper;
   return !should_fail() && mprotect(address, bytes, PROT_READ | PROT_WRITE) == 0;
@@ -60,9 +62,7 @@ void* remap(void* address, size_t old_bytes, size_t new_bytes, bool may_move) {
   return moved == MAP_FAILED ? nullptr : moved;
 }
 
-bool seal_off(void* address, size_t bytes) {
-  return map_with(address, bytes, PROT_NONE, MAP_NORESERVE | MAP_FIXED) != nullptr;
-}
+bool seal_off(void* address, size_t bytes) { return map_with(address, bytes, PROT_NONE, MAP_FIXED) != nullptr; }
 
 void* remap_to(void* address, size_t old_bytes, size_t new_bytes, void* target) {
   ErrnoKeeper keeper;

@@ -14,6 +14,9 @@ void* reserve(size_t bytes);
 /// The same at exactly `address`; null when anything is there already (*is_taken), or refused.
 void* reserve_at(void* address, size_t bytes, bool* is_taken);
 
+/// As reserve(), but what is made usable of it is counted: more at once than the machine can have is refused.
+void* reserve_counted(size_t bytes);
+
 /// Makes reserved memory usable: readable, writable, zero. False when refused (nothing has changed).
 bool commit(void* address, size_t bytes);
 

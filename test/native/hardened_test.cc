@@ -10,6 +10,7 @@
 #include "harden/fill.h"
 #include "harden/finding.h"
 #include "heap.h"
+#include "os/memory.h"
 #include "os/os_pages.h"
 #include "threads.h"
 
@@ -402,6 +403,17 @@ TEST("realloc of a large block to more than there is refuses, and the block stay
     EXPECT_EQ(deallocate(block), Misuse::kNone);
   }
   EXPECT_VERIFIED();
+}
+
+TEST("a block that the system would not map is refused with its guards, too") {
+  harden(kGuards | kUnmap);
+  for (size_t bytes : {size_t{1} << 40, size_t{1} << 46}) {
+    void* mapped = os::map(bytes);
+    if (mapped != nullptr) EXPECT(os::release(mapped, bytes));
+    void* block = allocate(bytes);
+    EXPECT_EQ(block != nullptr, mapped != nullptr);
+    EXPECT_EQ(deallocate(block), Misuse::kNone);
+  }
 }
 
 TEST("a block of no bytes is freed by its size, whatever its alignment") {
