@@ -452,7 +452,8 @@ export class Arena implements Disposable {
       case arenaStatus.noArena:
         return arenaDestroyed(call);
       default:
-        return misuseError(call, status === misuseNumbers.writeAfterFree ? pointers[0]! : ptr, status);
+        // A call without a pointer has found the block by itself.
+        return misuseError(call, ptr === 0n ? pointers[0]! : ptr, status);
     }
   }
 

@@ -25,7 +25,7 @@ function post(ptr: bigint, call: string): void {
   checkPointer(ptr, call);
 }
 
-/** Throws where an allocation has found that a freed block was written to: the block is in word 0 of the mailbox. */
+/** Throws where an allocation has found a block that others misused (harden/finding.h): it is in word 0 of the mailbox. */
 function checkFound(misuse: number | undefined, call: string): void {
   if (misuse !== undefined) throw misuseError(call, pointers[0]!, misuse);
 }
@@ -52,8 +52,9 @@ function release(ptr: bigint, call: string): void {
  *
  * @param size - bytes: a non-negative safe integer, or a bigint below 2n ** 64n. 0 gives a block as well.
  * @returns the block's address, a multiple of 16.
- * @throws PagerunError ERR_INVALID_ARGUMENT, ERR_OUT_OF_MEMORY; in the hardened profile ERR_WRITE_AFTER_FREE as well, of
- * another block that was found to be written to after its free
+ * @throws PagerunError ERR_INVALID_ARGUMENT, ERR_OUT_OF_MEMORY; ERR_DOUBLE_FREE of another block that two threads were
+ * found to have freed at the same moment; in the hardened profile ERR_WRITE_AFTER_FREE as well, of one that was found to
+ * be written to after its free
  * @example
  * ```ts
  * import { free, malloc } from "pagerun";

@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <new>
 
 #include "case.h"
@@ -87,6 +88,32 @@ void double_free_by_two_threads() {
   void* block = block_among_others(kSmall);
   on_other_thread(give_argument, block);
   on_other_thread(give_argument, block);
+}
+
+std::atomic<void*> given_at_once{nullptr};
+
+void* give_at_once(void*) {
+  for (;;) {
+    void* block = given_at_once.exchange(nullptr);
+    if (block == at(1)) return nullptr;
+    if (block != nullptr) give(block);
+  }
+}
+
+// Each of the two may find the block in use. It is not asked for again before the next turn.
+void double_free_at_the_same_moment() {
+  constexpr int kTurns = 200;
+  static void* blocks[kTurns];
+  for (void*& block : blocks) block = block_among_others(kSmall);
+  pthread_t thread;
+  require(pthread_create(&thread, nullptr, give_at_once, nullptr) == 0, "a thread can be made");
+  for (void* block : blocks) {
+    given_at_once = block;
+    while (given_at_once != nullptr) continue;
+    give(block);
+  }
+  given_at_once = at(1);
+  pthread_join(thread, nullptr);
 }
 
 void double_free_of_ended_thread() {
@@ -293,6 +320,8 @@ constexpr Case kCases[] = {
     {"double-free-by-owner", "a block freed by another thread, then by its own", double_free_by_owner},
     {"double-free-by-two-threads", "a block freed by two other threads, one behind the other",
      double_free_by_two_threads},
+    {"double-free-at-the-same-moment", "200 blocks, each freed by two threads at the same moment",
+     double_free_at_the_same_moment},
     {"double-free-of-ended-thread", "a block of a thread that has ended freed twice", double_free_of_ended_thread},
     {"double-free-in-child", "a block freed, then freed again by a child process", double_free_in_child},
     {"double-free-by-realloc-0", "a block freed by realloc to 0 bytes, then by free",

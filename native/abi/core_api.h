@@ -19,7 +19,7 @@ namespace pagerun {
 
 struct Arena;
 
-constexpr uint32_t kCoreApiVersion = 5;
+constexpr uint32_t kCoreApiVersion = 6;
 
 /// Where the fast paths of malloc and free look, for a runtime that runs them itself (TypeScript, over views of the
 /// tables) on an arena of its own, for blocks of one-page bucket pages in the first pages of the primary region.

@@ -1,6 +1,7 @@
 #include "arena.h"
 
 #include "../base/check.h"
+#include "../harden/finding.h"
 #include "arena_list.h"
 #include "block_hold.h"
 #include "hardened.h"
@@ -217,13 +218,13 @@ PageHeader* remote_pages_next(PageHeader* page) {
 
 void arena_service(Arena* arena);
 
-// Steps 3 and 4 of the protocol.
-void page_send_to_owner(PageHeader* page) {
+// Steps 3 and 4 of the protocol. False when two threads freed one block at once, and the page went with the first.
+bool page_send_to_owner(PageHeader* page) {
   Arena* owner = checked_owner_of(page);
-  // Else two threads freed one block at once, and the page went with the first.
-  if (owner == nullptr || load_relaxed(page->kind) != PageKind::kBucket) return;
+  if (owner == nullptr || load_relaxed(page->kind) != PageKind::kBucket) return false;
   remote_pages_push(owner, page);
   if (owner->state.load(std::memory_order_seq_cst) == ArenaState::kAbandoned) arena_service(owner);
+  return true;
 }
 
 // Folds a page's remote frees into its free bits. The page has been taken off its owner's list by the caller, who may
@@ -236,18 +237,24 @@ void page_collect(PageHeader* page) {
   // acquire: pairs with the release in page_free_remote(); the blocks' last writes come before their next use
   uint64_t words = page->remote_summary.exchange(0, std::memory_order_acq_rel) & whole_summary(*page);
   uint32_t freed = 0;
+  const void* freed_twice = nullptr;
   for (; words != 0; words &= words - 1) {
     uint32_t w = lowest_bit(words);
-    // A block that is free already was freed by two threads at the same time, neither of which could see the other.
     uint64_t blocks = low_bits(page->capacity - w * kWordBits);
-    uint64_t bits = page->remote_bits[w].exchange(0, std::memory_order_acq_rel) & ~page->free_bits[w] & blocks;
+    uint64_t told = page->remote_bits[w].exchange(0, std::memory_order_acq_rel) & blocks;
+    uint64_t bits = told & ~page->free_bits[w];
     if (is_hardened(*page)) bits = confirmed_frees(*page, w, bits);
+    // A block that is free already was freed by two threads at the same time, neither of which could see the other.
+    if (bits != told) [[unlikely]]
+      freed_twice = block_address(*page, w * kWordBits + lowest_bit(told & ~bits));
     store_relaxed(page->free_bits[w], page->free_bits[w] | bits);
     freed += count_bits(bits);
   }
   CHECK_AT(freed <= used_of(*page), "used == popcount(used bitmap)", page);
   store_relaxed(page->countdown, page->countdown - freed);
   if (is_made(owner)) store_relaxed(owner->bucket_bytes, owner->bucket_bytes - uint64_t{freed} * page->block_bytes);
+  if (kHasChecks && freed_twice != nullptr) [[unlikely]]
+    finding_note({Misuse::kDoubleFree, freed_twice, page->block_bytes});
 }
 
 // The state changes that a collection brought about.
@@ -407,7 +414,7 @@ Misuse page_free_remote(PageHeader* page, uint32_t index) {
   if (old != 0) return Misuse::kNone;
   if (page->remote_summary.fetch_or(1ull << w, std::memory_order_acq_rel) == 0) {
     page_close_fast_path(page);  // again: a drain may have ended in between
-    page_send_to_owner(page);
+    if (!page_send_to_owner(page)) return Misuse::kDoubleFree;
     purger_note(1);
   }
   return Misuse::kNone;

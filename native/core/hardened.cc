@@ -104,13 +104,13 @@ PageHeader* head_at(const void* block) {
       hand_out(policies, block, block_bytes, entries, index, bytes);
       return block;
     }
-    finding_note({block, block_bytes});
+    finding_note({Misuse::kWriteAfterFree, block, block_bytes});
   }
 }
 
 // A block that was written to while it was free stays out of use for ever; the caller gets another one.
 [[gnu::noinline, gnu::cold]] void* take_instead(Arena* arena, Bucket* bucket, size_t bytes, const char* block) {
-  finding_note({block, bucket->block_bytes});
+  finding_note({Misuse::kWriteAfterFree, block, bucket->block_bytes});
   return take_slow(arena, bucket, bytes);
 }
 
@@ -190,8 +190,9 @@ inline Misuse check_free(uint32_t policies, char* block, uint32_t block_bytes, s
   if (slack == kAnySlack) [[unlikely]]
     return Misuse::kDoubleFree;
   Misuse misuse = check_free(policies, block, block_bytes, slack, bytes);
+  // Another thread that frees the block at this moment has cleared it, canary and all.
   if (misuse != Misuse::kNone) [[unlikely]]
-    return misuse;
+    return is_live_entry(load_relaxed(entries[index])) ? misuse : Misuse::kDoubleFree;
   if (is_owner) {
     store_relaxed(entries[index], kFreeEntry);
   } else if (!__atomic_compare_exchange_n(&entries[index], &entry, kFreeEntry, false, __ATOMIC_RELAXED,
@@ -342,7 +343,7 @@ Misuse hardened_deallocate_any(void* ptr) {
     return deallocate_own(own, ptr, kAnyBytes);
   auto* block = static_cast<char*>(ptr);
   if (!canary_holds_short(block, own.block_bytes, slack)) [[unlikely]]
-    return Misuse::kOverflow;
+    return deallocate_own(own, ptr, kAnyBytes);
   store_relaxed(*entry, kFreeEntry);
   clear_short(block, own.block_bytes);
   return quarantine_pass(own.arena, quarantine, own.place, own.block_bytes);

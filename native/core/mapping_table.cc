@@ -136,7 +136,7 @@ void MappingTable::check_kept() {
       if (i >= kept_.count()) return;
       range = kept_[i];
     }
-    finding_note({range.address, range.open_bytes});
+    finding_note({Misuse::kWriteAfterFree, range.address, range.open_bytes});
   }
 }
 
@@ -163,7 +163,7 @@ bool MappingTable::take_kept(size_t bytes, size_t alignment, FencedRange* range)
     }
     Woken woken = fenced_wake(range, bytes);
     if (woken == Woken::kReady) return true;
-    if (woken == Woken::kWrittenTo) finding_note({range->address, range->open_bytes});
+    if (woken == Woken::kWrittenTo) finding_note({Misuse::kWriteAfterFree, range->address, range->open_bytes});
     if (woken == Woken::kRefused) fenced_release(*range);
   }
 }

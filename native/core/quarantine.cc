@@ -37,11 +37,17 @@ inline Misuse free_for_good(Arena* arena, const Place& place, bool is_own) {
   return Misuse::kNone;
 }
 
-// The block that has been longest in it leaves.
+// A block leaves. Its free was allowed long ago: that another thread's was, too, is nobody's answer now.
+inline void release(Arena* arena, const Place& place, bool is_own) {
+  if (free_for_good(arena, place, is_own) != Misuse::kNone) [[unlikely]]
+    finding_note({Misuse::kDoubleFree, block_address(*place.page, place.index), place.page->block_bytes});
+}
+
+// The block that has been longest in it does.
 inline void release_oldest(Arena* arena, Quarantine* quarantine, bool is_own) {
   Place place = place_of_entry(quarantine->entries[quarantine->first++ % kQuarantineBlocks]);
   quarantine->bytes -= place.page->block_bytes;
-  free_for_good(arena, place, is_own);
+  release(arena, place, is_own);
 }
 
 // Null where there is none to be had: what is freed is free at once then.
@@ -72,7 +78,7 @@ Misuse quarantine_notify(Arena* arena, PageHeader* page) {
 }
 
 Misuse quarantine_release(Arena* arena, Place place) {
-  free_for_good(arena, place, true);
+  release(arena, place, true);
   quarantine_trim(arena);
   return Misuse::kNone;
 }
@@ -117,7 +123,8 @@ void quarantine_check(const Arena* arena) {
     Place place = place_of_entry(quarantine->entries[i % kQuarantineBlocks]);
     const char* block = block_address(*place.page, place.index);
     uint32_t block_bytes = place.page->block_bytes;
-    if ((place.page->policies & kZero) && !is_all_zero(block, block_bytes)) finding_note({block, block_bytes});
+    if ((place.page->policies & kZero) && !is_all_zero(block, block_bytes))
+      finding_note({Misuse::kWriteAfterFree, block, block_bytes});
   }
 }
 

@@ -10,7 +10,7 @@ std::atomic<void (*)(const Finding&)> finding_handler{nullptr};
 namespace {
 
 Lock lock;
-Finding last = {nullptr, 0};
+Finding last = {Misuse::kNone, nullptr, 0};
 
 }  // namespace
 

@@ -61,7 +61,7 @@ napi_value call_arena_malloc(napi_env env, napi_callback_info info) {
   if (!environment->core->finding_take(&finding)) return nullptr;
   environment->core->deallocate(ptr);
   mailbox[0] = word_of(finding.block);
-  return misuse_value(env, Misuse::kWriteAfterFree);
+  return misuse_value(env, finding.misuse);
 }
 
 // The misuse of a pointer that should be the first byte of a block of the arena (null: there is none), as a status; 0

@@ -6,7 +6,7 @@ namespace pagerun::node {
 
 namespace {
 
-// Puts a new block into word 0. Where the hardened profile has found something at this allocation or an earlier one,
+// Puts a new block into word 0. Where something was found at this allocation or an earlier one (harden/finding.h),
 // the block is given back: word 0 is the block that was found then, and the misuse is returned.
 napi_value give_out(napi_env env, Environment* environment, void* ptr) {
   environment->mailbox[0] = word_of(ptr);
@@ -15,7 +15,7 @@ napi_value give_out(napi_env env, Environment* environment, void* ptr) {
     return nullptr;
   environment->core->deallocate(ptr);
   environment->mailbox[0] = word_of(finding.block);
-  return misuse_value(env, Misuse::kWriteAfterFree);
+  return misuse_value(env, finding.misuse);
 }
 
 // In: bytes. Out: the block, null when there is no memory. Returns a finding.

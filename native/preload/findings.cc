@@ -1,5 +1,5 @@
-// Tells C programs of what the hardened profile finds without being asked. Owns the place where the core leaves
-// findings for it. Thread rule: any thread; holds no lock.
+// Tells C programs of what the heap finds without being asked. Owns the place where the core leaves findings for it.
+// Thread rule: any thread; holds no lock.
 #include "../base/relaxed.h"
 #include "../core/mapping_table.h"
 #include "../core/place.h"
@@ -13,7 +13,8 @@ namespace pagerun {
 namespace {
 
 void tell(const Finding& finding) {
-  misuse_report(Misuse::kWriteAfterFree, "malloc", finding.block, known_of(finding.block));
+  const char* call = finding.misuse == Misuse::kDoubleFree ? "free by two threads at once" : "malloc";
+  misuse_report(finding.misuse, call, finding.block, known_of(finding.block));
 }
 
 [[gnu::constructor]] void start() { finding_handler.store(tell, std::memory_order_relaxed); }

@@ -21,6 +21,7 @@ import {
   expectLiveBlocks,
   fillWith,
   holds,
+  isFastProfile,
   isOwnHeap,
   kilobyte,
   megabyte,
@@ -128,11 +129,12 @@ describe.runIf(isOwnHeap)("every system call failing once", () => {
   });
 });
 
-test.runIf(isOwnHeap)("the first system call of a huge block failing is out of memory, and the next try works", () => {
+test.runIf(isOwnHeap)("the first system call of a huge block failing does not keep the next try from working", () => {
   failSystemCall(1);
-  expect(() => malloc(64 * megabyte)).toThrow(
-    expect.objectContaining({ code: "ERR_OUT_OF_MEMORY", size: 64 * megabyte }),
-  );
+  const huge = expect.objectContaining({ code: "ERR_OUT_OF_MEMORY", size: 64 * megabyte });
+  // The hardened profile has a second way to such a block.
+  if (isFastProfile) expect(() => malloc(64 * megabyte)).toThrow(huge);
+  else free(malloc(64 * megabyte));
   const ptr = malloc(64 * megabyte);
   expect(copyOut(ptr, 1)).toHaveLength(1);
   free(ptr);

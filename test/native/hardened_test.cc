@@ -7,6 +7,7 @@
 #include "core/mapping_table.h"
 #include "core/quarantine.h"
 #include "core/run_list.h"
+#include "core/slack_entries.h"
 #include "harden/fill.h"
 #include "harden/finding.h"
 #include "heap.h"
@@ -481,9 +482,71 @@ TEST("a drain frees no block that is live by its entry, or waits in the owner's 
   uint32_t used = used_of(*page);
   arena_drain(arena_now());
   EXPECT_EQ(used_of(*page), used - 1);
+  Finding finding = {};
+  EXPECT(finding_take(&finding) && finding.misuse == Misuse::kDoubleFree);
+  EXPECT(finding.block == blocks[0] || finding.block == blocks[1]);
   EXPECT_EQ(deallocate(blocks[0]), Misuse::kNone);
   EXPECT_EQ(deallocate(blocks[1]), Misuse::kDoubleFree);
   EXPECT_VERIFIED();
+}
+
+// Neither free sees the other: the owner has looked at the entry and at the canary before the other changes them.
+TEST("a block that leaves two threads' quarantines stays with who has it then, and is told of") {
+  harden(kAllPolicies);
+  auto* block = static_cast<char*>(allocate(100));
+  PageHeader* page = page_of(block);
+  auto index = static_cast<uint32_t>(block - page->start) / page->block_bytes;
+  std::vector<char> content(block, block + page->block_bytes);
+  uint8_t entry = entries_of(*page)[index];
+  harness::Barrier barrier(2);
+  std::thread other([&] {
+    EXPECT_EQ(deallocate(allocate(10)), Misuse::kNone);  // from here on it has a quarantine
+    EXPECT_EQ(deallocate(block), Misuse::kNone);
+    barrier.wait();
+    barrier.wait();
+    quarantine_flush(arena_now());
+  });
+  barrier.wait();
+  memcpy(block, content.data(), content.size());
+  entries_of(*page)[index] = entry;
+  EXPECT_EQ(deallocate(block), Misuse::kNone);
+  quarantine_flush(arena_now());
+  std::vector<void*> others;
+  for (void* taken = nullptr; taken != block && others.size() < kMaxBlocks;) others.push_back(taken = allocate(100));
+  EXPECT_EQ(others.back(), static_cast<void*>(block));
+  EXPECT(!is_found());
+  barrier.wait();
+  other.join();
+  Finding finding = {};
+  EXPECT(finding_take(&finding));
+  EXPECT_EQ(finding.misuse, Misuse::kDoubleFree);
+  EXPECT_EQ(finding.block, static_cast<const void*>(block));
+  free_all(others);
+  EXPECT_VERIFIED();
+}
+
+// The first clears the block, canary and all, while the second looks at it.
+TEST("of two threads that free one block at the same moment one is told that it is free, not that it was written to") {
+  harden(kAllPolicies);
+  for (size_t bytes : {size_t{24}, size_t{3000}, size_t{20000}}) {
+    harness::Barrier barrier(3);
+    void* block = nullptr;
+    std::atomic<int> freed{0}, refused{0};
+    harness::on_threads(3, [&](size_t me) {
+      for (uint64_t i = 0; i < harness::rounds(2000); i++) {
+        if (me == 0) block = allocate(bytes);
+        barrier.wait();
+        if (me != 0) {
+          Misuse misuse = deallocate(block);
+          EXPECT(misuse == Misuse::kNone || misuse == Misuse::kDoubleFree);
+          (misuse == Misuse::kNone ? freed : refused).fetch_add(1);
+        }
+        barrier.wait();
+      }
+    });
+    EXPECT_EQ(freed.load(), refused.load());
+    EXPECT_VERIFIED();
+  }
 }
 
 TEST("what waits in a quarantine counts as live no more, in the totals and in the snapshot's bits") {

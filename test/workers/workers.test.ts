@@ -2,23 +2,13 @@
 import { spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { Worker, type WorkerOptions } from "node:worker_threads";
-import {
-  copyIn,
-  copyOut,
-  free,
-  malloc,
-  memoryStats,
-  type PagerunError,
-  snapshot,
-  usableSize,
-  verify,
-  view,
-} from "pagerun";
+import { copyIn, copyOut, free, malloc, memoryStats, PagerunError, snapshot, usableSize, verify, view } from "pagerun";
 import { describe, expect, test } from "vitest";
 import { root } from "../structure/tree.js";
 import {
   codeOf,
   expectLiveBlocks,
+  isFastProfile,
   isOwnHeap,
   kilobyte,
   kinds,
@@ -108,6 +98,18 @@ describe("workers at the same time", () => {
   }, 120_000);
 });
 
+/** A block; of two frees of one block that could not see each other, the malloc tells that finds them both. */
+function takeAfter(freedTwice: readonly bigint[], size: number): bigint {
+  for (;;) {
+    try {
+      return malloc(size);
+    } catch (error) {
+      const isTold = error instanceof PagerunError && error.code === "ERR_DOUBLE_FREE";
+      if (!isTold || !freedTwice.includes(error.ptr)) throw error;
+    }
+  }
+}
+
 describe("blocks that cross threads", () => {
   test.each(kinds)("are used and freed by a thread that has not made them: $kind", async ({ size }) => {
     const ptr = malloc(size);
@@ -155,7 +157,8 @@ describe("blocks that cross threads", () => {
     "are freed once, when two threads that have not made them free them at the same moment",
     async () => {
       for (const { size } of kinds) {
-        const blocks = Array.from({ length: size > megabyte ? 20 : 2000 }, () => malloc(size));
+        // Of mappings that were released the last 1,024 are known: one thread may have freed all before the other begins.
+        const blocks = Array.from({ length: size > megabyte ? 20 : 1000 }, () => malloc(size));
         const gate = new SharedArrayBuffer(4);
         const workers = [0, 1].map(() => start("race", { blocks, gate, threads: 2 }));
         const [one, other] = (await Promise.all(workers.map((worker) => resultOf<string[]>(worker)))) as [
@@ -186,7 +189,8 @@ describe("blocks that cross threads", () => {
         blocks.forEach((_, i) => {
           expect(own[i] === succeeded || other[i] === "freed").toBe(true);
         });
-        const again = Array.from({ length: 6000 }, () => malloc(size));
+        const freedTwice = blocks.filter((_, i) => own[i] === succeeded && other[i] === "freed");
+        const again = Array.from({ length: 6000 }, () => takeAfter(freedTwice, size));
         expect(new Set(again).size).toBe(again.length);
         expect(verify()).toEqual({ ok: true });
         for (const ptr of again) free(ptr);
@@ -219,7 +223,8 @@ describe("blocks that cross threads", () => {
       (ptr: bigint) => usableSize(ptr),
     ];
     const writes = [(ptr: bigint) => view(ptr, 1000).fill(1), (ptr: bigint) => copyIn(ptr, new Uint8Array(5000))];
-    const calls = isOwnHeap ? [...reads, ...writes] : reads;
+    // The hardened profile tells of writes to freed blocks.
+    const calls = isOwnHeap && isFastProfile ? [...reads, ...writes] : reads;
     const outcomes = new Map<string, number>();
     for (let i = 0; i < 6000; i++) {
       const ptr = BigInt.asUintN(64, Atomics.load(places, i % 16));
