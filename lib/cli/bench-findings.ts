@@ -24,10 +24,9 @@ function isOverlapping(a: CommandRow, b: CommandRow): boolean {
 }
 
 /** Medians apart, and more than the trials of one contender are from each other. A single trial says nothing of that. */
-function isApart(a: CommandRow, b: CommandRow, share: number): boolean {
-  return (
-    Math.abs(share - 1) > kNoDifference && (Math.min(a.trials.length, b.trials.length) < 2 || !isOverlapping(a, b))
-  );
+function isApart(a: CommandRow, b: CommandRow, share: number, { resolution }: Metric): boolean {
+  if (Math.abs(share - 1) <= kNoDifference || Math.abs(a.median - b.median) <= resolution) return false;
+  return Math.min(a.trials.length, b.trials.length) < 2 || !isOverlapping(a, b);
 }
 
 function best(rows: readonly CommandRow[]): CommandRow | undefined {
@@ -53,7 +52,7 @@ export function findingOf(
     text: `${title}: ${text}`,
   });
   const times = share === undefined ? "" : `, ${formatRatio(share)} of it`;
-  if (share === undefined || !isApart(mine, theirs, share))
+  if (share === undefined || !isApart(mine, theirs, share, metric))
     return say("open", `no clear winner; ${own} has ${a}, the best of the others, ${theirs.contender}, ${b}`);
   if (share < 1)
     return say(

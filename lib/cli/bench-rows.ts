@@ -19,6 +19,8 @@ export interface Metric {
   title: string;
   unit: CommandRow["unit"];
   format: (value: number) => string;
+  /** Differences up to this are of the measurement: of its own turns, and of the kernel's ticks. */
+  resolution: number;
   of: (trial: Trial) => number | undefined;
 }
 
@@ -32,8 +34,9 @@ function formatSeconds(value: number): string {
   return value.toFixed(value >= 99.95 ? 1 : value >= 9.995 ? 2 : 3);
 }
 
-const kSeconds = { unit: "s", format: formatSeconds } as const;
-const kBytes = { unit: "bytes", format: formatMebibytes } as const;
+const kSeconds = { unit: "s", format: formatSeconds, resolution: 0.02 } as const;
+const kBytes = { unit: "bytes", format: formatMebibytes, resolution: 0 } as const;
+const kFaults = { unit: "faults", format: formatNumber, resolution: 0 } as const;
 
 /** All metrics where memory at rest is read so many seconds after the end of work. */
 export function metricsFor(rest: readonly number[]): Metric[] {
@@ -47,7 +50,7 @@ export function metricsFor(rest: readonly number[]): Metric[] {
       ...kBytes,
       of: (trial: Trial) => trial.restBytes[index],
     })),
-    { name: "faults", title: "page faults", unit: "faults", format: formatNumber, of: (trial) => trial.faults },
+    { name: "faults", title: "page faults", ...kFaults, of: (trial) => trial.faults },
   ];
 }
 

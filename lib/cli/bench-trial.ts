@@ -63,7 +63,7 @@ const kOverdueHint = "--seconds ends a command that does not end itself, --limit
 /** One running trial; `interrupt` ends it early, and its figures are then none. */
 export class TrialRun {
   readonly #setting: TrialSetting;
-  readonly #startedAt = performance.now();
+  readonly #startedAt: number;
   readonly #before = readEndedChildren();
   readonly #child: ChildProcess;
   readonly #marks: MarkFile;
@@ -84,8 +84,9 @@ export class TrialRun {
     this.#marks.close();
   };
 
-  private constructor(setting: TrialSetting, child: ChildProcess, marks: MarkFile) {
+  private constructor(setting: TrialSetting, startedAt: number, child: ChildProcess, marks: MarkFile) {
     this.#setting = setting;
+    this.#startedAt = startedAt;
     this.#child = child;
     this.#marks = marks;
     this.#tree = new ProcessTree(child.pid as number);
@@ -105,6 +106,7 @@ export class TrialRun {
   static async start(setting: TrialSetting): Promise<TrialRun> {
     const [program = "", ...args] = setting.command;
     const marks = new MarkFile();
+    const startedAt = performance.now();
     const child = spawn(program, args, {
       env: { ...setting.environment, PAGERUN_MARK_FD: String(kMarkDescriptor), PAGERUN_MARK_FILE: marks.path },
       stdio: ["ignore", setting.showOutput ? "pipe" : "ignore", "pipe", marks.descriptor],
@@ -120,7 +122,7 @@ export class TrialRun {
     );
     if (child.pid === undefined) return failed;
     failed.catch(() => {});
-    return new TrialRun(setting, child, marks);
+    return new TrialRun(setting, startedAt, child, marks);
   }
 
   get #seconds(): number {

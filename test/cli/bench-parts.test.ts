@@ -266,6 +266,13 @@ describe("the sentences", () => {
     expect(findingOf(equal, wall, "pagerun", ["glibc"])?.result).toBe("open");
   });
 
+  test("what the measurement itself may be wrong by decides nothing, however few the trials", () => {
+    const short = [row("pagerun", [0.001]), row("glibc", [0.02])];
+    expect(findingOf(short, wall, "pagerun", ["glibc"])?.result).toBe("open");
+    const longer = [row("pagerun", [0.4]), row("glibc", [0.5])];
+    expect(findingOf(longer, wall, "pagerun", ["glibc"])?.result).toBe("won");
+  });
+
   test("there is no sentence where one of the two has no figure", () => {
     expect(findingOf([row("glibc", [1])], wall, "pagerun", ["glibc"])).toBeUndefined();
     expect(findingOf([row("pagerun", [1])], wall, "pagerun", [])).toBeUndefined();

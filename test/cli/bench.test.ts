@@ -171,6 +171,12 @@ describe(
       expect(stdout).toContain('pagerun.mark("idle")');
     });
 
+    test("the wall time begins before the command does", () => {
+      const { figure } = bench([], ["sleep", "0.3"]);
+      expect(figure("glibc", "wall")).toBeGreaterThanOrEqual(0.3);
+      expect(figure("pagerun", "wall")).toBeGreaterThanOrEqual(0.3);
+    });
+
     test("without a mark, what it holds when it has nothing to do is its rest", () => {
       const script = "const t = Date.now(); while (Date.now() < t + 400); setTimeout(() => {}, 2000)";
       const { status, stdout, figure } = bench([], [process.execPath, "-e", script]);
