@@ -391,6 +391,9 @@ constexpr Case kCases[] = {
        on_other_thread(give_argument, here + 16);
      }},
     {"sized-delete-smaller", "delete of 512 bytes told to be 64", [] { sized_delete(512, 64); }},
+    {"sized-delete-half", "delete of 128 bytes told to be 64", [] { sized_delete(128, 64); }},
+    {"sized-delete-next-class", "delete of 64 bytes told to be 48", [] { sized_delete(64, 48); }},
+    {"sized-delete-large-half", "delete of 1 MiB told to be 512 KiB", [] { sized_delete(1 << 20, 512 << 10); }},
     {"sized-delete-larger", "delete of 64 bytes told to be 512", [] { sized_delete(64, 512); }},
     {"sized-delete-large", "delete of 1 MiB told to be 64 bytes", [] { sized_delete(1 << 20, 64); }},
     {"free-sized-smaller", "free_sized of 512 bytes told to be 64", [] { free_sized_of(512, 64); }},

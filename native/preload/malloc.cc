@@ -50,7 +50,9 @@ bool is_aligned_alloc_strict() {
   return major > 2 || (major == 2 && *end == '.' && strtoul(end + 1, nullptr, 10) >= 38);
 }
 
-void free_sized_otherwise(size_t offset, size_t bytes) { free_sized_slow(offset, bytes, kMaxAlignBytes, "free_sized"); }
+void free_sized_otherwise(size_t offset, size_t bytes) {
+  free_sized_slow(offset, bytes, kMaxAlignBytes, Shrinking::kPossible, "free_sized");
+}
 
 // What aligned() makes of the size and the alignment.
 bool is_class_of(uint32_t size_class, size_t bytes, size_t alignment) {
@@ -61,9 +63,9 @@ bool is_class_of(uint32_t size_class, size_t bytes, size_t alignment) {
 }
 
 // True when the block can have been asked for as one of `bytes`, or shrunk to that by realloc.
-bool can_have_size(const Block& block, size_t bytes, size_t alignment) {
+bool can_have_size(const Block& block, size_t bytes, size_t alignment, Shrinking shrinking) {
   if (bytes > block.usable_bytes) return false;
-  if (stays_in_block(block.usable_bytes, bytes)) return true;
+  if (shrinking == Shrinking::kPossible && stays_in_block(block.usable_bytes, bytes)) return true;
   if (block.size_class != kNoSizeClass) return is_class_of(block.size_class, bytes, alignment);
   return round_up(bytes == 0 ? 1 : bytes, kOsPageBytes) == block.usable_bytes;
 }
@@ -96,14 +98,15 @@ bool can_have_size(const Block& block, size_t bytes, size_t alignment) {
   return fail_with(EINVAL);
 }
 
-[[gnu::noinline]] void free_sized_slow(size_t offset, size_t bytes, size_t alignment, const char* call) {
+[[gnu::noinline]] void free_sized_slow(size_t offset, size_t bytes, size_t alignment, Shrinking shrinking,
+                                       const char* call) {
   void* ptr = ptr_at(offset);
   if (ptr == nullptr) return;
   Block block;
   bool is_checked = load_shared(process_policies) != 0;
   Misuse misuse = is_checked ? hardened_deallocate(ptr, bytes) : locate(ptr, &block);
   if (is_checked) return misuse == Misuse::kNone ? void() : refuse(misuse, call, ptr);
-  if (misuse == Misuse::kNone && !can_have_size(block, bytes, alignment)) misuse = Misuse::kWrongSize;
+  if (misuse == Misuse::kNone && !can_have_size(block, bytes, alignment, shrinking)) misuse = Misuse::kWrongSize;
   if (misuse == Misuse::kNone) misuse = deallocate(ptr);
   if (misuse != Misuse::kNone) refuse(misuse, call, ptr);
 }
@@ -115,7 +118,7 @@ bool can_have_size(const Block& block, size_t bytes, size_t alignment) {
 
 void free_checked_aligned(void* ptr, size_t bytes, size_t alignment, const char* call) {
   if (alignment != 0 && reinterpret_cast<uintptr_t>(ptr) % alignment != 0) return refuse(Misuse::kWrongSize, call, ptr);
-  free_sized_slow(offset_of(ptr), bytes, alignment, call);
+  free_sized_slow(offset_of(ptr), bytes, alignment, Shrinking::kNone, call);
 }
 
 }  // namespace pagerun
@@ -188,7 +191,9 @@ PAGERUN_EXPORT size_t malloc_usable_size(void* ptr) {
   return 0;
 }
 
-PAGERUN_EXPORT void free_sized(void* ptr, size_t bytes) { free_checked_sized(ptr, bytes, free_sized_otherwise); }
+PAGERUN_EXPORT void free_sized(void* ptr, size_t bytes) {
+  free_checked_sized(ptr, bytes, SizeNear(), free_sized_otherwise);
+}
 
 PAGERUN_EXPORT void free_aligned_sized(void* ptr, size_t alignment, size_t bytes) {
   free_checked_aligned(ptr, bytes, alignment, "free_aligned_sized");

@@ -140,15 +140,20 @@ void* next_of(NothrowForm& form) {
 }
 
 void delete_sized_slow(size_t offset, size_t bytes) {
-  free_sized_slow(offset, bytes, kMaxAlignBytes, "operator delete");
+  free_sized_slow(offset, bytes, kMaxAlignBytes, Shrinking::kNone, "operator delete");
+}
+
+// Exact, as realloc gives no block to delete: a size of another class is misuse.
+[[gnu::noinline]] void delete_sized_of_class(size_t offset, size_t bytes) {
+  free_checked_sized(ptr_at(offset), bytes, SizeOfClass(), delete_sized_slow);
 }
 
 [[gnu::constructor]] void serve_deletes() {
   if (kSeenDelete == own_delete) primary_serve_replaceable();
 }
 
-[[gnu::noinline, gnu::cold]] void delete_sized_unless_replaced(size_t offset, size_t bytes) {
-  kSeenDelete == own_delete ? delete_sized_slow(offset, bytes) : delete_elsewhere(kSeenDelete, ptr_at(offset));
+[[gnu::noinline]] void delete_sized_unless_replaced(size_t offset, size_t bytes) {
+  kSeenDelete == own_delete ? delete_sized_of_class(offset, bytes) : delete_elsewhere(kSeenDelete, ptr_at(offset));
 }
 
 inline bool is_new_ours() { return kSeenNew == own_new; }
@@ -204,10 +209,11 @@ PAGERUN_OPERATOR void operator delete[](void* ptr, const std::nothrow_t&) noexce
 }
 // Whether delete is ours, the most common of these forms need not ask: where it is not, its fast path serves nothing.
 PAGERUN_OPERATOR void operator delete(void* ptr, size_t bytes) noexcept {
-  free_checked_sized(ptr, bytes, delete_sized_unless_replaced, primary_replaceable_bytes);
+  free_checked_sized(ptr, bytes, SizeWhole(), delete_sized_unless_replaced, primary_replaceable_bytes);
 }
 PAGERUN_OPERATOR void operator delete[](void* ptr, size_t bytes) noexcept {
-  is_delete_array_ours() ? free_checked_sized(ptr, bytes, delete_sized_slow) : delete_elsewhere(kSeenDeleteArray, ptr);
+  is_delete_array_ours() ? free_checked_sized(ptr, bytes, SizeWhole(), delete_sized_of_class)
+                         : delete_elsewhere(kSeenDeleteArray, ptr);
 }
 
 PAGERUN_OPERATOR void operator delete(void* ptr, std::align_val_t) noexcept { free_checked(ptr); }
