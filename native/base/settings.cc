@@ -224,12 +224,12 @@ void say_wrong(const Variable& variable, const char* value) {
   line.print();
 }
 
-/// FNV-1a (Fowler, Noll, Vo 1991), over the faults' entries one behind the other.
+/// FNV-1a (Fowler, Noll, Vo 1991) of each fault's entry, added up: a shell may give its children another order.
 void add_fault(const char* entry, Settings* settings) {
   constexpr uint64_t kBasis = 0xcbf29ce484222325, kPrime = 0x100000001b3;
-  uint64_t hash = settings->faults == 0 ? kBasis : settings->faults;
+  uint64_t hash = kBasis;
   for (; *entry != 0; entry++) hash = (hash ^ static_cast<unsigned char>(*entry)) * kPrime;
-  settings->faults = hash;
+  settings->faults += hash;
 }
 
 /// One entry, given behind its prefix: a name, `=` and a value. `seen` has a bit for each variable that came before.

@@ -191,7 +191,7 @@ TEST("eight threads that ask at once get the same, and one line is said") {
   EXPECT_EQ(end.output, "pagerun: PAGERUN_PROFILE=wrong is ignored: expected fast or hardened; it is now fast\n");
 }
 
-TEST("all that is wrong together has a number, which is another one for other faults and 0 for none") {
+TEST("all that is wrong together has a number, in any order, which is another one for other faults and 0 for none") {
   auto faults = [](std::vector<const char*> entries) { return parsed(std::move(entries)).faults; };
   EXPECT_EQ(faults({"PAGERUN_PROFILE=fast", "PAGERUN_REPORT=1", "PATH=x"}), 0u);
   uint64_t one = faults({"PAGERUN_PROFILE=x"});
@@ -200,6 +200,8 @@ TEST("all that is wrong together has a number, which is another one for other fa
   for (const auto& other :
        {faults({"PAGERUN_PROFILE=y"}), faults({"PAGERUN_PROFIL=x"}), faults({"PAGERUN_PROFILE=x", "PAGERUN_REPORT=x"})})
     EXPECT(other != one && other != 0);
+  EXPECT_EQ(faults({"PAGERUN_REPORT=x", "PAGERUN_FOO=1", "PAGERUN_PROFILE=x"}),
+            faults({"PAGERUN_PROFILE=x", "PAGERUN_REPORT=x", "PAGERUN_FOO=1"}));
 }
 
 TEST("what another process has said of the same environment is not said again, and anything else is") {
