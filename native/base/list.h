@@ -18,6 +18,7 @@ template <class T, bool (*kIsEntry)(const T*) = is_any_entry<T>>
 class List {
  public:
   T* first() const { return load_relaxed(first_); }
+  T* last() const { return last_; }
   bool is_empty() const { return first_ == nullptr; }
 
   /// Puts an entry in front.

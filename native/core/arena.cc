@@ -94,6 +94,12 @@ void full_to_partial(Bucket* bucket, PageHeader* page) {
   return page;
 }
 
+// A page that keeps free blocks back gives them; null where there is none.
+PageHeader* open_full(Bucket* bucket, PageHeader* page) {
+  if (page != nullptr) full_to_partial(bucket, page);
+  return page;
+}
+
 void page_attach(Arena* arena, PageHeader* page) {
   store_relaxed(arena->page_count, arena->page_count + 1);
   set_owner(page, arena);
@@ -359,16 +365,11 @@ void* bucket_take_slow(Arena* arena, Bucket* bucket) {
     arena_drain(arena);
     page = bucket->partial.first();
   }
-  if (page != nullptr) {
-    partial_to_current(bucket, page);
-  } else if ((page = page_new(arena, bucket)) != nullptr) {
-    bucket_set(bucket, page);
-  } else if ((page = full_with_free_block(*bucket)) != nullptr) {
-    full_to_partial(bucket, page);
-    partial_to_current(bucket, page);
-  } else {
-    return nullptr;
-  }
+  if (page == nullptr && arena->policies != 0) page = open_full(bucket, page_kept_back(arena, bucket));
+  bool is_new = page == nullptr && (page = page_new(arena, bucket)) != nullptr;
+  if (page == nullptr) page = open_full(bucket, full_with_free_block(*bucket));
+  if (page == nullptr) return nullptr;
+  is_new ? bucket_set(bucket, page) : partial_to_current(bucket, page);
   bool is_chosen = arena->policies != 0 && is_hardened(*page);
   void* ptr = is_chosen ? bucket_take_chosen(arena, bucket) : bucket_take_here(bucket);
   CHECK(ptr != nullptr);

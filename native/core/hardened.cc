@@ -24,6 +24,8 @@ namespace {
 // are known, none is asked about, and no call is made but in tail position.
 constexpr uint32_t kDefaultPolicies = kHardened | kAllPolicies;
 
+constexpr uint32_t kLookedBackPages = 8;
+
 // A linear congruential generator by its upper bits (D. Knuth, TAOCP vol. 2, 3.3.4, the multiplier of MMIX).
 // The present one serves, and nobody waits for the next.
 inline uint32_t next_turn(Arena* arena) {
@@ -386,6 +388,19 @@ bool page_harden(Arena* arena, PageHeader* page) {
   if (arena->random == 0) arena->random = os::random_bits() | 1;
   quarantine_halve(arena);  // a program that only allocates meets what it freed again, too
   return true;
+}
+
+// Every second time at most: where blocks come and go at random, more pages shall have room for more of them, and each
+// page so many that it is worth while to take from it.
+PageHeader* page_kept_back(Arena* arena, Bucket* bucket) {
+  if (next_turn(arena) % 2 == 0) return nullptr;
+  for (uint32_t i = 0; i < kLookedBackPages && !bucket->full.is_empty(); i++) {
+    PageHeader* page = bucket->full.last();
+    if (!is_full(*page)) return page;
+    bucket->full.remove(page);
+    bucket->full.push(page);
+  }
+  return nullptr;
 }
 
 void* bucket_take_chosen(Arena* arena, Bucket* bucket) {

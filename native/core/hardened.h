@@ -71,6 +71,10 @@ inline size_t asked_bytes(const PageHeader& page, uint32_t index) {
 /// Puts a page that takes up its kind under the arena's policies; false when there is no memory for the entries.
 bool page_harden(Arena* arena, PageHeader* page);
 
+/// A full page of the bucket that keeps free blocks back, asked for before another page is taken: so that they are
+/// looked at in the end, whatever becomes of their page. Mostly null where the others are full. O(1).
+PageHeader* page_kept_back(Arena* arena, Bucket* bucket);
+
 /// A block of the current page, by the page's policies; null when it is full.
 void* bucket_take_chosen(Arena* arena, Bucket* bucket);
 

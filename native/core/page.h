@@ -205,11 +205,9 @@ inline bool is_taken_from(const PageHeader& page) { return load_relaxed(page.not
 inline bool is_full(const PageHeader& page) { return used_of(page) == page.capacity; }
 
 /// notify_at of a page on the list of full ones: how many blocks are left when it becomes partial. Where blocks come
-/// and go at random among many pages, it would be taken from and full again block by block. A freed block of the
-/// hardened profile is looked at when it is taken again: its page does not keep it back.
+/// and go at random among many pages, it would be taken from and full again block by block.
 inline uint32_t full_notify_at(const PageHeader& page) {
-  bool is_at_once = page.capacity < kFullShare || is_hardened(page);
-  return page.capacity - (is_at_once ? 1u : page.capacity / kFullShare);
+  return page.capacity - (page.capacity < kFullShare ? 1u : page.capacity / kFullShare);
 }
 
 inline Arena* owner_of(const PageHeader& page) { return load_relaxed(page.owner); }

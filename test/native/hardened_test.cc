@@ -2,6 +2,8 @@
 // policies itself, before its process's first allocation.
 #include <sys/mman.h>
 
+#include <vector>
+
 #include "core/hardened.h"
 #include "core/made_arena.h"
 #include "core/mapping_table.h"
@@ -100,6 +102,20 @@ TEST("zero: a freed block is zero, and a write to it is found at the latest when
     EXPECT_EQ(deallocate(block), Misuse::kDoubleFree);
     free_all(others);
   }
+  EXPECT_VERIFIED();
+}
+
+TEST("zero: a write to the only free block of a page is found as its arena grows") {
+  harden(kAllPolicies);
+  constexpr size_t kBytes = 200, kBlocks = 5000, kMoreBlocks = 40000;
+  std::vector<void*> blocks;
+  for (size_t i = 0; i < kBlocks; i++) blocks.push_back(allocate(kBytes));
+  auto* block = static_cast<char*>(blocks[100]);
+  EXPECT_EQ(deallocate(block), Misuse::kNone);
+  block[7] = 'x';
+  for (size_t i = 0; i < kMoreBlocks && !has_finding; i++) EXPECT(allocate(kBytes) != nullptr);
+  Finding finding = {};
+  EXPECT(finding_take(&finding) && finding.block == block);
   EXPECT_VERIFIED();
 }
 
