@@ -154,14 +154,19 @@ struct Taken {
 }
 
 // The same for few bytes under the default policies.
+template <class Fill>
 [[gnu::always_inline]] inline void* take_short(Arena* arena, Bucket* bucket, size_t bytes) {
   Taken taken;
   if (!take_hot(arena, bucket, kDefaultPolicies, &taken)) [[unlikely]]
     return take_found(arena, bucket, bytes);
-  if (taken.entry != kFreshEntry && !is_short_all_zero(taken.block, taken.block_bytes)) [[unlikely]]
-    return take_instead(arena, bucket, bytes, taken.block);
   size_t slack = taken.block_bytes - bytes;
-  canary_write_short(taken.block, taken.block_bytes, slack);
+  bool is_untouched = Fill::reach(taken.block_bytes, [=](auto reach) {
+    if (taken.entry != kFreshEntry && !reach.is_clear(taken.block, taken.block_bytes)) return false;
+    reach.write_canary(taken.block, taken.block_bytes, slack);
+    return true;
+  });
+  if (!is_untouched) [[unlikely]]
+    return take_instead(arena, bucket, bytes, taken.block);
   store_relaxed(taken.entries[taken.index], static_cast<uint8_t>(slack));
   return taken.block;
 }
@@ -180,7 +185,7 @@ Bucket* bucket_of(Arena* arena, size_t bytes) {
 inline Misuse check_free(uint32_t policies, char* block, uint32_t block_bytes, size_t slack, size_t bytes) {
   if (bytes != kAnyBytes && (policies & kSized ? bytes != block_bytes - slack : bytes > block_bytes))
     return Misuse::kWrongSize;
-  bool is_whole = !(policies & kCanary) || canary_holds_any(block, block_bytes, slack);
+  bool is_whole = !(policies & kCanary) || canary_holds(block, block + block_bytes, slack);
   return is_whole ? Misuse::kNone : Misuse::kOverflow;
 }
 
@@ -225,7 +230,7 @@ struct OwnBlock {
 
 [[gnu::always_inline]] inline bool find_own(void* ptr, OwnBlock* own) {
   size_t offset = offset_of(ptr);
-  if (load_shared(hardened_end) == 0 || offset >= load_shared(primary_committed_bytes)) [[unlikely]]
+  if (offset >= load_shared(primary_committed_bytes)) [[unlikely]]
     return false;
   size_t number = offset / kPageBytes;
   PageHeader* page = load_shared(primary_headers) + number;
@@ -271,13 +276,51 @@ bool is_size_of(const Block& block, size_t bytes) {
   return deallocate_found(place, ptr);
 }
 
+template <class Fill>
+[[gnu::always_inline]] inline void* allocate_short(size_t bytes) {
+  Arena* arena = *arena_place_near();
+  if (bytes - 1 >= Fill::kShortBytes - 1 || arena->policies != kDefaultPolicies) [[unlikely]]
+    return allocate_direct_otherwise(arena, bytes);
+  return take_short<Fill>(arena, bucket_direct(arena, bytes + least_slack(kDefaultPolicies)), bytes);
+}
+
+PAGERUN_FOR_LINES [[gnu::noinline]] void* allocate_by_lines(size_t bytes) { return allocate_short<ByLines>(bytes); }
+
+[[gnu::noinline]] void* allocate_by_pairs(size_t bytes) { return allocate_short<ByPairs>(bytes); }
+
+// A free of a block of the thread's own, which is short and under the default policies. What is wrong with another one,
+// deallocate_own() tells.
+template <class Fill>
+[[gnu::always_inline]] inline Misuse free_short(void* ptr) {
+  OwnBlock own;
+  if (!find_own(ptr, &own)) [[unlikely]]
+    return deallocate_far(ptr, kAnyBytes);
+  Quarantine* quarantine = own.arena->quarantine;
+  uint8_t* entry = own.entries + own.place.index;
+  size_t slack = load_relaxed(*entry);
+  if (own.block_bytes > Fill::kShortBytes || own.arena->policies != kDefaultPolicies || quarantine == nullptr)
+      [[unlikely]]
+    return hardened_deallocate(ptr, kAnyBytes);
+  auto* block = static_cast<char*>(ptr);
+  bool is_done = Fill::reach(own.block_bytes, [=](auto reach) {
+    if (!reach.is_slack(slack) || !reach.holds_canary(block, own.block_bytes, slack)) return false;
+    store_relaxed(*entry, kFreeEntry);
+    reach.clear(block, own.block_bytes);
+    return true;
+  });
+  if (!is_done) [[unlikely]]
+    return hardened_deallocate(ptr, kAnyBytes);
+  return quarantine_pass(own.arena, quarantine, own.place, own.block_bytes);
+}
+
+PAGERUN_FOR_LINES [[gnu::noinline]] Misuse free_by_lines(void* ptr) { return free_short<ByLines>(ptr); }
+
+[[gnu::noinline]] Misuse free_by_pairs(void* ptr) { return free_short<ByPairs>(ptr); }
+
 }  // namespace
 
 void* hardened_allocate_direct(size_t bytes) {
-  Arena* arena = *arena_place_near();
-  if (bytes - 1 >= fill::kShortBytes - 1 || arena->policies != kDefaultPolicies) [[unlikely]]
-    return allocate_direct_otherwise(arena, bytes);
-  return take_short(arena, bucket_direct(arena, bytes + least_slack(kDefaultPolicies)), bytes);
+  return load_shared(has_lines) ? allocate_by_lines(bytes) : allocate_by_pairs(bytes);
 }
 
 void* hardened_allocate(size_t bytes) {
@@ -333,27 +376,11 @@ Misuse hardened_deallocate(void* ptr, size_t bytes) {
   return deallocate_own(own, ptr, bytes);
 }
 
-Misuse hardened_deallocate_any(void* ptr) {
-  OwnBlock own;
-  if (!find_own(ptr, &own)) [[unlikely]]
-    return deallocate_far(ptr, kAnyBytes);
-  Quarantine* quarantine = own.arena->quarantine;
-  uint8_t* entry = own.entries + own.place.index;
-  size_t slack = load_relaxed(*entry);
-  if (own.block_bytes > fill::kShortBytes || own.arena->policies != kDefaultPolicies || quarantine == nullptr ||
-      !is_short_slack(own.block_bytes, slack)) [[unlikely]]
-    return deallocate_own(own, ptr, kAnyBytes);
-  auto* block = static_cast<char*>(ptr);
-  if (!canary_holds_short(block, own.block_bytes, slack)) [[unlikely]]
-    return deallocate_own(own, ptr, kAnyBytes);
-  store_relaxed(*entry, kFreeEntry);
-  clear_short(block, own.block_bytes);
-  return quarantine_pass(own.arena, quarantine, own.place, own.block_bytes);
-}
+Misuse hardened_deallocate_any(void* ptr) { return load_shared(has_lines) ? free_by_lines(ptr) : free_by_pairs(ptr); }
 
 bool hardened_find_own(void* ptr, Place* place) {
   OwnBlock own;
-  if (!find_own(ptr, &own) || find_damage(*own.place.page) != nullptr) return false;
+  if (load_shared(hardened_end) == 0 || !find_own(ptr, &own) || find_damage(*own.place.page) != nullptr) return false;
   *place = own.place;
   return true;
 }

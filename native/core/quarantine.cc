@@ -68,8 +68,7 @@ Misuse quarantine_put(Arena* arena, const Place& place, bool is_wanted, bool is_
   if (count_of(*quarantine) == kQuarantineBlocks) release_oldest(arena, quarantine, is_own);
   Quarantine::Entry others = owner_of(*place.page) == arena ? 0 : kOthersBlock;
   quarantine->entries[quarantine->last++ % kQuarantineBlocks] = entry_of(place) | others;
-  quarantine_trim(arena);
-  return Misuse::kNone;
+  return quarantine_trim(arena);
 }
 
 Misuse quarantine_notify(Arena* arena, PageHeader* page) {
@@ -79,13 +78,13 @@ Misuse quarantine_notify(Arena* arena, PageHeader* page) {
 
 Misuse quarantine_release(Arena* arena, Place place) {
   release(arena, place, true);
-  quarantine_trim(arena);
-  return Misuse::kNone;
+  return quarantine_trim(arena);
 }
 
-void quarantine_trim(Arena* arena) {
+Misuse quarantine_trim(Arena* arena) {
   Quarantine* quarantine = arena->quarantine;
   while (quarantine->bytes > kQuarantineBytes && count_of(*quarantine) > 0) release_oldest(arena, quarantine, false);
+  return Misuse::kNone;
 }
 
 void quarantine_flush(Arena* arena) {

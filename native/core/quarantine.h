@@ -50,10 +50,11 @@ inline Place place_of_entry(Quarantine::Entry entry) {
 /// free for its page at once. `is_own`: the arena is known to be the thread's, and no made one.
 Misuse quarantine_put(Arena* arena, const Place& place, bool is_wanted, bool is_own);
 
-/// The ways out of quarantine_pass(): the end of a page's state, and of what is in order.
+/// The ways out of quarantine_pass(): the end of a page's state, and of what is in order. They answer kNone, so that
+/// each is its last call, and it needs no room for what it would have to do after one.
 Misuse quarantine_notify(Arena* arena, PageHeader* page);
 Misuse quarantine_release(Arena* arena, Place place);
-void quarantine_trim(Arena* arena);
+Misuse quarantine_trim(Arena* arena);
 
 /// The fast path of quarantine_put(), for the thread's own arena, which has a quarantine: the oldest block leaves.
 [[gnu::always_inline]] inline Misuse quarantine_pass(Arena* arena, Quarantine* quarantine, const Place& place,
@@ -67,8 +68,7 @@ void quarantine_trim(Arena* arena);
   quarantine->last = last + 1;
   if (last - first != kQuarantineBlocks) [[unlikely]] {
     quarantine->bytes = bytes;
-    if (bytes > kQuarantineBytes) quarantine_trim(arena);
-    return Misuse::kNone;
+    return bytes > kQuarantineBytes ? quarantine_trim(arena) : Misuse::kNone;
   }
   quarantine->first = first + 1;
   bytes -= oldest.page->block_bytes;

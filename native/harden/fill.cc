@@ -4,73 +4,85 @@
 
 namespace pagerun {
 
+bool has_lines = false;
+
 using namespace fill;
 
 namespace {
 
-constexpr size_t kLeastVectorBytes = 128;  // of what is looked at by vectors: four of the longest
+constexpr size_t kStepVectors = 4;
+constexpr size_t kLeastBytes = kStepVectors * kVectorBytes<Halves>;  // of what is looked at by vectors
 
-// True when each 8 bytes are `word`. All is looked at before anything is said: there is nearly never something to be
-// found.
-template <class Vector>
+// True when each 8 bytes are `word`, of kStepVectors vectors or more. All is looked at before anything is said: there
+// is nearly never something to be found.
+template <class Vectors>
 [[gnu::always_inline]] inline bool are_words_by(const char* start, size_t bytes, uint64_t word) {
-  constexpr size_t kStep = 4 * sizeof(Vector);
-  static_assert(kStep <= kLeastVectorBytes);
-  const char* last = start + bytes - kStep;
-  Vector any[4] = {}, expected = Vector{} | word;
+  using Vector = typename Vectors::Vector;
+  constexpr size_t kStepBytes = kStepVectors * sizeof(Vector);
+  const char* last = start + bytes - kStepBytes;
+  Vector any[kStepVectors] = {};
   auto collect = [&](const char* at) {
 #pragma GCC unroll 4
-    for (size_t i = 0; i < 4; i++) {
+    for (size_t i = 0; i < kStepVectors; i++) {
       Vector vector;
       memcpy(&vector, at + i * sizeof(Vector), sizeof(vector));
-      any[i] |= vector ^ expected;
+      any[i] |= vector ^ word;
     }
   };
-  for (; start < last; start += kStep) collect(start);
+  for (; start < last; start += kStepBytes) collect(start);
   collect(last);
-  Vector all = (any[0] | any[1]) | (any[2] | any[3]);
-  uint64_t difference = 0;
-  for (size_t i = 0; i < sizeof(Vector) / sizeof(uint64_t); i++) difference |= all[i];
-  return difference == 0;
+  return is_zero((any[0] | any[1]) | (any[2] | any[3]));
 }
 
-bool has_wide_vectors = false;
+bool are_words_pairs(const char* start, size_t bytes, uint64_t word) { return are_words_by<Pairs>(start, bytes, word); }
+
+bool has_halves = false;
 
 #ifdef __x86_64__
-using Quad [[gnu::vector_size(32)]] = uint64_t;
-
-bool see_wide_vectors() {
+// Of the machines with lines the first ones were slowed by them; those that followed have VBMI2 as well.
+void see_vectors() {
   __builtin_cpu_init();
-  return __builtin_cpu_supports("avx2") != 0;
+  store_relaxed(has_halves, __builtin_cpu_supports("avx2") != 0);
+  bool has_all = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                 __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
+                 __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2");
+  store_relaxed(has_lines, has_all && __builtin_cpu_supports("avx512vbmi2") != 0);
 }
 
-[[gnu::target("avx2")]] bool is_all_zero_wide(const char* start, size_t bytes) {
-  return are_words_by<Quad>(start, bytes, 0);
+PAGERUN_FOR_LINES bool are_words_lines(const char* start, size_t bytes, uint64_t word) {
+  return are_words_by<Lines>(start, bytes, word);
 }
 
-[[gnu::target("avx2")]] bool are_words_wide(const char* start, size_t bytes, uint64_t word) {
-  return are_words_by<Quad>(start, bytes, word);
+constexpr size_t kCanaryLines = 4;
+constexpr size_t kCanaryLinesBytes = kCanaryLines * kVectorBytes<Lines>;
+
+// True when the canary in that many bytes holds, of a block that is as long.
+PAGERUN_FOR_LINES bool canary_holds_lines(const void* block, const char* end, size_t slack) {
+  return holds_slack<Lines, kCanaryLines>(block, end, slack);
+}
+
+[[gnu::target("avx2")]] bool are_words_halves(const char* start, size_t bytes, uint64_t word) {
+  return are_words_by<Halves>(start, bytes, word);
+}
+
+bool are_words(const char* start, size_t bytes, uint64_t word) {
+  if (load_relaxed(has_lines) && bytes >= kStepVectors * kVectorBytes<Lines>)
+    return are_words_lines(start, bytes, word);
+  return load_relaxed(has_halves) ? are_words_halves(start, bytes, word) : are_words_pairs(start, bytes, word);
 }
 #else
-bool see_wide_vectors() { return false; }
+void see_vectors() {}
 
-bool is_all_zero_wide(const char* start, size_t bytes) { return are_words_by<Pair>(start, bytes, 0); }
-
-bool are_words_wide(const char* start, size_t bytes, uint64_t word) { return are_words_by<Pair>(start, bytes, word); }
+bool are_words(const char* start, size_t bytes, uint64_t word) { return are_words_by<Pairs>(start, bytes, word); }
 #endif
-
-// The same, of a multiple of 8 and at least kLeastVectorBytes bytes.
-bool are_words(const char* start, size_t bytes, uint64_t word) {
-  return load_relaxed(has_wide_vectors) ? are_words_wide(start, bytes, word) : are_words_by<Pair>(start, bytes, word);
-}
 
 }  // namespace
 
 // Pair by pair while there is a whole one, then what is left of one.
 void canary_write(void* block, char* end, size_t slack) {
   uint64_t canary = canary_of(block);
-  Pair whole = {canary, canary};
-  for (; slack >= sizeof(Pair); slack -= sizeof(Pair)) memcpy(end -= sizeof(Pair), &whole, sizeof(whole));
+  Pairs::Vector whole = {canary, canary};
+  for (; slack >= sizeof(whole); slack -= sizeof(whole)) memcpy(end -= sizeof(whole), &whole, sizeof(whole));
   for (; slack >= kWordBytes; slack -= kWordBytes) store(end -= kWordBytes, canary);
   if (slack == 0) return;
   char* last = end - kWordBytes;
@@ -79,19 +91,21 @@ void canary_write(void* block, char* end, size_t slack) {
 }
 
 bool canary_holds(const void* block, const char* end, size_t slack) {
+#ifdef __x86_64__
+  bool is_long = static_cast<size_t>(end - static_cast<const char*>(block)) >= kCanaryLinesBytes;
+  if (load_relaxed(has_lines) && is_long && slack <= kCanaryLinesBytes) return canary_holds_lines(block, end, slack);
+#endif
   uint64_t canary = canary_of(block), difference = 0;
   size_t whole = slack / kWordBytes * kWordBytes;
-  if (whole >= kLeastVectorBytes && !are_words(end - whole, whole, canary)) return false;
+  if (whole >= kLeastBytes && !are_words(end - whole, whole, canary)) return false;
   const char* start = end - whole;
-  for (const char* at = start; whole < kLeastVectorBytes && at < end; at += kWordBytes) difference |= load(at) ^ canary;
+  for (const char* at = start; whole < kLeastBytes && at < end; at += kWordBytes) difference |= load(at) ^ canary;
   if (slack > whole) difference |= (load(start - kWordBytes) ^ canary) & upper_bytes(slack - whole);
   return difference == 0;
 }
 
-bool fill::is_long_all_zero(const char* start, size_t bytes) {
-  return load_relaxed(has_wide_vectors) ? is_all_zero_wide(start, bytes) : are_words_by<Pair>(start, bytes, 0);
-}
+bool is_long_all_zero(const char* start, size_t bytes) { return are_words(start, bytes, 0); }
 
-void fill_choose() { store_relaxed(has_wide_vectors, see_wide_vectors()); }
+void fill_choose() { see_vectors(); }
 
 }  // namespace pagerun

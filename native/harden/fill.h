@@ -20,6 +20,16 @@ extern uint64_t canary_secret [[gnu::visibility("hidden")]];
 /// Sees which vectors the machine has; until then it is taken to have the least.
 void fill_choose();
 
+/// True when it has vectors of a cache line, and is not slowed by their use: functions compiled for these may be
+/// called.
+extern bool has_lines [[gnu::visibility("hidden")]];
+
+#ifdef __x86_64__
+#define PAGERUN_FOR_LINES [[gnu::target("avx512f,avx512bw,avx512vl,avx512dq,bmi,bmi2")]]
+#else
+#define PAGERUN_FOR_LINES
+#endif
+
 inline uint64_t canary_of(const void* block) {
   uint64_t mixed = (reinterpret_cast<uintptr_t>(block) ^ canary_secret) * 0x9e3779b97f4a7c15ull;
   mixed ^= mixed >> 32;
@@ -39,86 +49,145 @@ inline Word load(const char* at) {
 
 inline void store(char* at, Word word) { memcpy(at, &word, kWordBytes); }
 
-// Two words at once, as the machine's vectors have them.
-using Pair [[gnu::vector_size(16)]] = uint64_t;
+// Two words at once, as every machine's vectors have them; four; a whole cache line, as some machines' have it. Aligned
+// as the stack is, so that no function that uses them must align its own.
+struct Pairs {
+  using Vector [[gnu::vector_size(16)]] = uint64_t;
+};
 
-inline Pair load_pair(const char* at) {
-  Pair pair;
-  memcpy(&pair, at, sizeof(pair));
-  return pair;
+struct Halves {
+  using Vector [[gnu::vector_size(32), gnu::aligned(16)]] = uint64_t;
+};
+
+struct Lines {
+  using Vector [[gnu::vector_size(64), gnu::aligned(16)]] = uint64_t;
+};
+
+template <class Vectors>
+constexpr size_t kVectorBytes = sizeof(typename Vectors::Vector);
+
+[[gnu::always_inline]] inline bool is_zero(const Pairs::Vector& pair) { return (pair[0] | pair[1]) == 0; }
+
+[[gnu::always_inline]] inline bool is_zero(const Halves::Vector& half) {
+  return is_zero(__builtin_shufflevector(half, half, 0, 1) | __builtin_shufflevector(half, half, 2, 3));
 }
 
-inline bool is_zero(Pair pair) { return (pair[0] | pair[1]) == 0; }
+[[gnu::always_inline]] inline bool is_zero(const Lines::Vector& line) {
+  return is_zero(__builtin_shufflevector(line, line, 0, 1, 2, 3) | __builtin_shufflevector(line, line, 4, 5, 6, 7));
+}
 
-inline void clear_pair(char* at) { memset(at, 0, sizeof(Pair)); }
-
-// What is looked at, or cleared, follows from a block's length, not from its slack's: that is another one each time,
-// and no processor foresees a branch by it. Up to these lengths a block of malloc has slack for one pair, and for two.
-constexpr size_t kOnePairBytes = 128;
-constexpr size_t kShortBytes = 512;
-
-constexpr size_t kMostPairs = 2;
-constexpr size_t kRowBytes = kMostPairs * sizeof(Pair);
-
-// A row of bytes from which every mask of last_bytes() can be read.
+// A row of bytes from which every mask of visit_slack() can be read.
 struct MaskRow {
-  unsigned char bytes[2 * kRowBytes];
+  unsigned char bytes[2 * kVectorBytes<Lines>];
 };
 
 constexpr MaskRow make_mask_row() {
   MaskRow row = {};
-  for (size_t i = kRowBytes; i < 2 * kRowBytes; i++) row.bytes[i] = 0xff;
+  for (size_t i = kVectorBytes<Lines>; i < 2 * kVectorBytes<Lines>; i++) row.bytes[i] = 0xff;
   return row;
 }
 
 inline constexpr MaskRow kMaskRow = make_mask_row();
 
-/// The last `bytes` - `less` bytes of a pair, none below 0 and at most all of it. bytes <= kRowBytes, less <= kRowBytes
-/// less one pair.
-inline Pair last_bytes(size_t bytes, size_t less) {
-  Pair mask;
-  memcpy(&mask, kMaskRow.bytes + (kRowBytes - sizeof(Pair)) + bytes - less, sizeof(mask));
-  return mask;
+/// Calls visit(at, mask) for `kCount` vectors before `end`; the mask has the bytes that are among the last `slack`,
+/// which are at most kVectorBytes<Lines>, or all that is visited.
+template <class Vectors, size_t kCount, class Visit>
+[[gnu::always_inline]] inline void visit_slack(char* end, size_t slack, Visit visit) {
+#pragma GCC unroll 4
+  for (size_t less = 0; less < kCount * kVectorBytes<Vectors>; less += kVectorBytes<Vectors>) {
+    size_t from = kVectorBytes<Lines> - kVectorBytes<Vectors> + slack - less;
+    if constexpr (kCount * kVectorBytes<Vectors> > kVectorBytes<Lines>) {
+      from = slack < less ? 0 : slack - less < kVectorBytes<Vectors> ? slack - less : kVectorBytes<Vectors>;
+    }
+    typename Vectors::Vector mask;
+    memcpy(&mask, kMaskRow.bytes + from, sizeof(mask));
+    visit(end - less - kVectorBytes<Vectors>, mask);
+  }
 }
 
-/// Calls visit(at, mask) for the pairs before `end` that a slack can be in, which is_short_slack().
-template <class Visit>
-[[gnu::always_inline]] inline void visit_slack(char* end, size_t block_bytes, size_t slack, Visit visit) {
-  visit(end - sizeof(Pair), last_bytes(slack, 0));
-  if (block_bytes > kOnePairBytes) visit(end - 2 * sizeof(Pair), last_bytes(slack, sizeof(Pair)));
-}
-
-/// Calls visit(at) for so many pairs from `start` on and so many up to `end`: all that lies between them, where that is
-/// at most twice as long.
-template <size_t kPairs, class Visit>
+/// Calls visit(at) for so many vectors from `start` on and so many up to `end`: all that lies between them, where that
+/// is at most twice as long.
+template <class Vectors, size_t kCount, class Visit>
 [[gnu::always_inline]] inline void visit_both_ends(char* start, char* end, Visit visit) {
 #pragma GCC unroll 16
-  for (size_t i = 0; i < kPairs; i++) {
-    visit(start + i * sizeof(Pair));
-    visit(end - (i + 1) * sizeof(Pair));
+  for (size_t i = 0; i < kCount; i++) {
+    visit(start + i * kVectorBytes<Vectors>);
+    visit(end - (i + 1) * kVectorBytes<Vectors>);
   }
 }
 
-/// Calls visit(at) for pairs that cover `bytes` bytes, 16 to kShortBytes, some of them twice: with few branches.
-template <class Visit>
+/// Calls visit(at) for vectors that cover `bytes` bytes, some of them twice: more than half of `kCount` vectors, at
+/// most all; of four also one to two.
+template <class Vectors, size_t kCount, class Visit>
 [[gnu::always_inline]] inline void visit_short(char* start, size_t bytes, Visit visit) {
+  constexpr size_t kStep = kVectorBytes<Vectors>;
   char* end = start + bytes;
-  if (bytes <= 4 * sizeof(Pair)) {
-    size_t inner = bytes - sizeof(Pair) < sizeof(Pair) ? bytes - sizeof(Pair) : sizeof(Pair);
-    visit(start);
-    visit(start + inner);
-    visit(end - sizeof(Pair) - inner);
-    visit(end - sizeof(Pair));
-  } else if (bytes <= 8 * sizeof(Pair)) {
-    visit_both_ends<4>(start, end, visit);
-  } else if (bytes <= 16 * sizeof(Pair)) {
-    visit_both_ends<8>(start, end, visit);
-  } else {
-    visit_both_ends<16>(start, end, visit);
-  }
+  if constexpr (kCount > 4) return visit_both_ends<Vectors, kCount / 2>(start, end, visit);
+  size_t inner = bytes - kStep < kStep ? bytes - kStep : kStep;
+  visit(start);
+  visit(start + inner);
+  visit(end - kStep - inner);
+  visit(end - kStep);
 }
 
-bool is_long_all_zero(const char* start, size_t bytes);
+/// Writes the canary of a block that nobody holds, and which is zero: its slack is that of visit_slack().
+template <class Vectors, size_t kCount>
+[[gnu::always_inline]] inline void write_slack(char* block, size_t block_bytes, size_t slack) {
+  using Vector = typename Vectors::Vector;
+  uint64_t canary = canary_of(block);
+  visit_slack<Vectors, kCount>(block + block_bytes, slack, [=](char* at, const Vector& mask) {
+    Vector written = (Vector{} | canary) & mask;
+    memcpy(at, &written, sizeof(written));
+  });
+}
+
+template <class Vectors, size_t kCount>
+[[gnu::always_inline]] inline bool holds_slack(const void* block, const char* end, size_t slack) {
+  using Vector = typename Vectors::Vector;
+  uint64_t canary = canary_of(block);
+  Vector difference = {};
+  visit_slack<Vectors, kCount>(const_cast<char*>(end), slack, [&](const char* at, const Vector& mask) {
+    Vector vector;
+    memcpy(&vector, at, sizeof(vector));
+    difference |= (vector ^ canary) & mask;
+  });
+  return is_zero(difference);
+}
+
+/// How blocks of like lengths are filled: so many vectors cover one, so many what malloc leaves as its slack.
+template <class Vectors, size_t kCount, class SlackVectors, size_t kSlackCount>
+struct Reach {
+  using Vector = typename Vectors::Vector;
+
+  /// True for what such a block has as slack when malloc has just handed it out: only then the two calls for canaries.
+  static bool is_slack(size_t slack) { return slack <= kSlackCount * kVectorBytes<SlackVectors>; }
+
+  /// Where nobody holds the block, and it is zero.
+  [[gnu::always_inline]] static void write_canary(char* block, size_t block_bytes, size_t slack) {
+    write_slack<SlackVectors, kSlackCount>(block, block_bytes, slack);
+  }
+
+  [[gnu::always_inline]] static bool holds_canary(char* block, size_t block_bytes, size_t slack) {
+    return holds_slack<SlackVectors, kSlackCount>(block, block + block_bytes, slack);
+  }
+
+  [[gnu::always_inline]] static bool is_clear(const char* block, size_t block_bytes) {
+    Vector any = {};
+    visit_short<Vectors, kCount>(const_cast<char*>(block), block_bytes, [&](const char* at) {
+      Vector vector;
+      memcpy(&vector, at, sizeof(vector));
+      any |= vector;
+    });
+    return is_zero(any);
+  }
+
+  [[gnu::always_inline]] static void clear(char* block, size_t block_bytes) {
+    visit_short<Vectors, kCount>(block, block_bytes, [](char* at) {
+      Vector none = {};
+      memcpy(at, &none, sizeof(none));
+    });
+  }
+};
 
 /// The upper `bytes` bytes of a word, 0 < bytes < 8.
 inline Word upper_bytes(size_t bytes) { return ~Word{0} << (8 * (kWordBytes - bytes)); }
@@ -132,59 +201,60 @@ void canary_write(void* block, char* end, size_t slack);
 /// True when it is still there.
 bool canary_holds(const void* block, const char* end, size_t slack);
 
-/// True for what a block of at most kShortBytes bytes has as slack when malloc has just handed it out.
-inline bool is_short_slack(size_t block_bytes, size_t slack) {
-  return slack <= (block_bytes <= fill::kOnePairBytes ? 1 : 2) * sizeof(fill::Pair);
-}
+// What is looked at, or cleared, follows from a block's length, not from its slack's: that is another one each time,
+// and no processor foresees a branch by it. Few lengths are told apart, and once in a call, for the same reason.
 
-/// The two for such a block; the first where nobody holds it, and it is zero but for the canary then.
-[[gnu::always_inline]] inline void canary_write_short(char* block, size_t block_bytes, size_t slack) {
-  uint64_t canary = canary_of(block);
-  fill::visit_slack(block + block_bytes, block_bytes, slack, [=](char* at, fill::Pair mask) {
-    fill::Pair written = fill::Pair{canary, canary} & mask;
-    memcpy(at, &written, sizeof(written));
-  });
-}
+/// Blocks of malloc up to kShortBytes, of 16 bytes or more, by what every machine has.
+struct ByPairs {
+  static constexpr size_t kShortBytes = 512;
 
-[[gnu::always_inline]] inline bool canary_holds_short(char* block, size_t block_bytes, size_t slack) {
-  uint64_t canary = canary_of(block);
-  fill::Pair difference = {};
-  fill::visit_slack(block + block_bytes, block_bytes, slack, [&](const char* at, fill::Pair mask) {
-    difference |= (fill::load_pair(at) ^ fill::Pair{canary, canary}) & mask;
-  });
-  return fill::is_zero(difference);
-}
+  /// Answers what act(reach) does.
+  template <class Act>
+  [[gnu::always_inline]] static auto reach(size_t block_bytes, Act act) {
+    using fill::Pairs;
+    if (block_bytes <= 64) return act(fill::Reach<Pairs, 4, Pairs, 1>{});
+    if (block_bytes <= 128) return act(fill::Reach<Pairs, 8, Pairs, 1>{});
+    if (block_bytes <= 256) return act(fill::Reach<Pairs, 16, Pairs, 1>{});
+    return act(fill::Reach<Pairs, 32, Pairs, 2>{});
+  }
+};
 
-/// The two for any block of 16 bytes or more, and any slack.
+/// The same by cache lines, in functions that are compiled for machines that have such vectors.
+struct ByLines {
+  static constexpr size_t kShortBytes = 1024;
+
+  template <class Act>
+  [[gnu::always_inline]] static auto reach(size_t block_bytes, Act act) {
+    using fill::Lines, fill::Pairs;
+    if (block_bytes <= 64) return act(fill::Reach<Pairs, 4, Pairs, 1>{});
+    if (block_bytes <= 128) return act(fill::Reach<Pairs, 8, Pairs, 1>{});
+    if (block_bytes <= 256) return act(fill::Reach<Lines, 4, Pairs, 1>{});
+    if (block_bytes <= 512) return act(fill::Reach<Lines, 8, Lines, 1>{});
+    return act(fill::Reach<Lines, 16, Lines, 1>{});
+  }
+};
+
+/// The same for any block of 16 bytes or more, any slack, and any machine.
 inline void canary_write_first(char* block, size_t block_bytes, size_t slack) {
-  bool is_short = block_bytes <= fill::kShortBytes && is_short_slack(block_bytes, slack);
-  is_short ? canary_write_short(block, block_bytes, slack) : canary_write(block, block + block_bytes, slack);
+  bool is_done = block_bytes <= ByPairs::kShortBytes && ByPairs::reach(block_bytes, [=](auto reach) {
+                   if (reach.is_slack(slack)) reach.write_canary(block, block_bytes, slack);
+                   return reach.is_slack(slack);
+                 });
+  if (!is_done) canary_write(block, block + block_bytes, slack);
 }
 
-inline bool canary_holds_any(char* block, size_t block_bytes, size_t slack) {
-  bool is_short = block_bytes <= fill::kShortBytes && is_short_slack(block_bytes, slack);
-  return is_short ? canary_holds_short(block, block_bytes, slack) : canary_holds(block, block + block_bytes, slack);
-}
+bool is_long_all_zero(const char* start, size_t bytes);
 
-/// True when `bytes` bytes, 16 to kShortBytes, are all zero.
-[[gnu::always_inline]] inline bool is_short_all_zero(const char* start, size_t bytes) {
-  fill::Pair any = {};
-  fill::visit_short(const_cast<char*>(start), bytes, [&](const char* at) { any |= fill::load_pair(at); });
-  return fill::is_zero(any);
-}
-
-/// Clears such a block.
-[[gnu::always_inline]] inline void clear_short(char* start, size_t bytes) {
-  fill::visit_short(start, bytes, fill::clear_pair);
-}
-
-/// The two for any block of 16 bytes or more.
+/// True when `bytes` bytes, 16 or more, are all zero.
 inline bool is_all_zero(const char* start, size_t bytes) {
-  return bytes > fill::kShortBytes ? fill::is_long_all_zero(start, bytes) : is_short_all_zero(start, bytes);
+  return bytes > ByPairs::kShortBytes ? is_long_all_zero(start, bytes)
+                                      : ByPairs::reach(bytes, [=](auto reach) { return reach.is_clear(start, bytes); });
 }
 
+/// Clears them.
 inline void fill_zero(char* start, size_t bytes) {
-  bytes > fill::kShortBytes ? static_cast<void>(memset(start, 0, bytes)) : clear_short(start, bytes);
+  if (bytes > ByPairs::kShortBytes) return static_cast<void>(memset(start, 0, bytes));
+  ByPairs::reach(bytes, [=](auto reach) { reach.clear(start, bytes); });
 }
 
 }  // namespace pagerun

@@ -4,6 +4,7 @@
 #include <array>
 #include <vector>
 
+#include "core/size_class.h"
 #include "harness.h"
 
 namespace pagerun {
@@ -72,37 +73,95 @@ TEST("one byte that is not zero is found wherever it is, and none beside the blo
   expect_only_zeros_pass();
 }
 
-// Each way to write a canary, and each to look at it, wherever it may be used.
-void expect_canary(size_t bytes, size_t slack, bool is_short) {
+enum class Act { kHasSlack, kWrite, kHolds, kIsClear, kClear };
+
+// What blocks of malloc are filled by, as the machine's functions for them do it.
+template <class Fill>
+[[gnu::always_inline]] inline bool act_by(Act act, char* block, size_t bytes, size_t slack) {
+  return Fill::reach(bytes, [=](auto reach) {
+    if (act == Act::kHasSlack) return reach.is_slack(slack);
+    if (act == Act::kHolds) return reach.holds_canary(block, bytes, slack);
+    if (act == Act::kIsClear) return reach.is_clear(block, bytes);
+    act == Act::kWrite ? reach.write_canary(block, bytes, slack) : reach.clear(block, bytes);
+    return true;
+  });
+}
+
+bool act_by_pairs(Act act, char* block, size_t bytes, size_t slack) {
+  return act_by<ByPairs>(act, block, bytes, slack);
+}
+
+PAGERUN_FOR_LINES bool act_by_lines(Act act, char* block, size_t bytes, size_t slack) {
+  return act_by<ByLines>(act, block, bytes, slack);
+}
+
+struct Way {
+  size_t short_bytes;
+  bool (*act)(Act act, char* block, size_t bytes, size_t slack);
+};
+
+std::vector<Way> ways() {
+  std::vector<Way> all = {{ByPairs::kShortBytes, act_by_pairs}};
+  if (has_lines) all.push_back({ByLines::kShortBytes, act_by_lines});
+  return all;
+}
+
+TEST("short blocks are cleared and looked at to the byte, by every kind of vectors") {
+  fill_choose();
+  for (const Way& way : ways()) {
+    for (size_t bytes = 16; bytes <= way.short_bytes; bytes += 8) {
+      Bytes block(bytes, 'A');
+      way.act(Act::kClear, block.start(), bytes, 0);
+      EXPECT(block.are_margins_whole() && is_all_zero(block.start(), bytes));
+      EXPECT(way.act(Act::kIsClear, block.start(), bytes, 0));
+      for (size_t i = 0; i < bytes; i++) {
+        block.start()[i] = 1;
+        EXPECT(!way.act(Act::kIsClear, block.start(), bytes, 0));
+        block.start()[i] = 0;
+      }
+    }
+  }
+}
+
+// `way`: null for what serves every block and slack.
+void expect_canary(const Way* way, size_t bytes, size_t slack) {
   Bytes block(bytes, 0);
   char* first = block.end() - slack;
-  if (is_short) {
-    canary_write_short(block.start(), bytes, slack);
-  } else {
+  if (way == nullptr) {
     canary_write(block.start(), block.end(), slack);
+  } else {
+    way->act(Act::kWrite, block.start(), bytes, slack);
   }
+  auto holds = [&] {
+    bool does = canary_holds(block.start(), block.end(), slack);
+    if (way != nullptr) EXPECT_EQ(way->act(Act::kHolds, block.start(), bytes, slack), does);
+    return does;
+  };
   for (char* at = block.start(); at < first; at++) EXPECT_EQ(*at, 0);
   EXPECT(block.are_margins_whole());
-  EXPECT(canary_holds(block.start(), block.end(), slack));
-  if (is_short) EXPECT(canary_holds_short(block.start(), bytes, slack));
+  EXPECT(holds());
   for (char* at = block.start(); at < first; at++) *at = 'A';
   for (char* at = first; at < block.end(); at++) {
     char was = *at;
     for (int value : {0, int{'A'}, 0xff, was ^ 1}) {
       *at = static_cast<char>(value);
-      EXPECT(!canary_holds(block.start(), block.end(), slack));
-      if (is_short) EXPECT(!canary_holds_short(block.start(), bytes, slack));
+      EXPECT(!holds());
     }
     *at = was;
   }
-  EXPECT(canary_holds(block.start(), block.end(), slack));
+  EXPECT(holds());
 }
 
 void expect_canaries() {
-  for (size_t bytes : {16, 32, 48, 64, 112, 128, 144, 256, 288, 512, 576, 4096}) {
+  for (size_t bytes : {16, 32, 48, 64, 112, 128, 144, 256, 288, 512, 576, 1024, 4096}) {
     size_t most = bytes < 300 ? bytes : 300;
-    for (size_t slack = 1; slack <= most; slack++)
-      expect_canary(bytes, slack, bytes <= fill::kShortBytes && is_short_slack(bytes, slack));
+    for (size_t slack = 1; slack <= most; slack++) {
+      expect_canary(nullptr, bytes, slack);
+      for (const Way& way : ways()) {
+        if (bytes <= way.short_bytes && way.act(Act::kHasSlack, nullptr, bytes, slack))
+          expect_canary(&way, bytes, slack);
+      }
+    }
   }
 }
 
@@ -111,6 +170,15 @@ TEST("every byte of a canary is looked at, and none before it, at every slack") 
   expect_canaries();
   fill_choose();
   expect_canaries();
+}
+
+TEST("malloc leaves no more slack than short blocks are looked at for") {
+  for (const Way& way : ways()) {
+    for (size_t bytes = 1; bytes < way.short_bytes; bytes++) {
+      size_t block_bytes = class_bytes(class_of(bytes + 1, kMaxAlignBytes));
+      EXPECT(way.act(Act::kHasSlack, nullptr, block_bytes, block_bytes - bytes));
+    }
+  }
 }
 
 }  // namespace
