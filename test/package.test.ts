@@ -42,8 +42,14 @@ describe("the packed package", () => {
     expect(needed.filter((name) => !packed.includes(name))).toEqual([]);
   });
 
+  test("holds the pages of docs/ that its README names", () => {
+    const named = readFileSync(join(installed, "README.md"), "utf8").match(/docs\/[\w-]+\.md/g) ?? [];
+    expect(named).toContain("docs/environment.md");
+    expect(named.filter((page) => !packed.includes(page))).toEqual([]);
+  });
+
   test("holds no test, no bench, no trace and nothing built", () => {
-    expect(packed.filter((name) => /^(test|bench|build|node_modules|docs|dist\/bench)/.test(name))).toEqual([]);
+    expect(packed.filter((name) => /^(test|bench|build|node_modules|dist\/bench)/.test(name))).toEqual([]);
   });
 
   test("holds every file that its exports name", () => {
