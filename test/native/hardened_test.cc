@@ -138,9 +138,13 @@ TEST("quarantine: a freed block is not used again before as many others were fre
 
 TEST("quarantine: its bytes are bounded, whatever the blocks' size") {
   harden(kAllPolicies);
-  for (int i = 0; i < 1000; i++) {
-    EXPECT_EQ(deallocate(allocate(30000)), Misuse::kNone);
-    EXPECT_AT_MOST(quarantine_bytes(arena_now()), kQuarantineBytes);
+  // Long ones alone, and among as many short ones as make the bound be met by one of these.
+  constexpr size_t kLongBytes = 24000;
+  for (auto [short_bytes, every] : {std::pair{kLongBytes, 1}, {size_t{1000}, 16}, {size_t{500}, 32}}) {
+    for (int i = 0; i < 1000; i++) {
+      EXPECT_EQ(deallocate(allocate(i % every == 0 ? kLongBytes : short_bytes)), Misuse::kNone);
+      EXPECT_AT_MOST(quarantine_bytes(arena_now()), kQuarantineBytes);
+    }
   }
   EXPECT_VERIFIED();
 }
