@@ -61,7 +61,7 @@ static void give(int i, unsigned char* block) {
   if (i % 3 == 0) {
     our_free(block);
   } else {
-    (i % 3 == 1 ? our_free_sized : our_delete)(block, bytes);
+    (i % 5 == 2 ? our_delete : our_free_sized)(block, bytes);
   }
 }
 
