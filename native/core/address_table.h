@@ -1,6 +1,7 @@
 // A sorted array of records with an address and a length, none of which overlap: what lies at an address, and what
-// behind it. Owns the array's memory, which it maps and never gives back. Thread rule: under the lock of whoever has
-// it.
+// behind it. Owns the array's memory, which it maps and never gives back. There is room at both ends of the array, so
+// that of the entries only those on the shorter side of a change move: the kernel maps downwards, and new entries
+// mostly come first. Thread rule: under the lock of whoever has it.
 #pragma once
 
 #include <cstddef>
@@ -49,26 +50,42 @@ class AddressTable {
   /// Room for `more` further entries; false when the system has no memory. Entries may move.
   bool make_room(size_t more) {
     if (capacity_ - count_ >= more) return true;
-    size_t wanted = capacity_ == 0 ? kFirstBytes / sizeof(Entry) : capacity_ * 2;
-    void* grown = capacity_ == 0 ? os::map(kFirstBytes) : os::remap(entries_, bytes_, bytes_ * 2, true);
+    size_t bytes = capacity_ == 0 ? kFirstBytes : bytes_ * 2;
+    void* grown = capacity_ == 0 ? os::map(kFirstBytes) : os::remap(memory_, bytes_, bytes, true);
     if (grown == nullptr) return false;
-    bytes_ = capacity_ == 0 ? kFirstBytes : bytes_ * 2;
-    entries_ = static_cast<Entry*>(grown);
-    capacity_ = wanted;
+    size_t front = room_in_front();
+    memory_ = static_cast<Entry*>(grown);
+    entries_ = memory_ + front;
+    capacity_ = bytes / sizeof(Entry);
+    bytes_ = bytes;
     return true;
   }
 
-  /// Adds an entry; there is room. O(n).
+  /// Adds an entry; there is room. O(n), and O(log n) at the ends in the long run.
   void insert(const Entry& entry) {
     size_t at = index_behind(entry.address);
-    if (at < count_) memmove(&entries_[at + 1], &entries_[at], (count_ - at) * sizeof(Entry));
+    bool is_in_first_half = at < count_ - at;
+    if (is_in_first_half ? room_in_front() == 0 : room_in_front() + count_ == capacity_)
+      move_to_middle(is_in_first_half);
+    if (is_in_first_half) {
+      memmove(entries_ - 1, entries_, at * sizeof(Entry));
+      entries_--;
+    } else {
+      memmove(entries_ + at + 1, entries_ + at, (count_ - at) * sizeof(Entry));
+    }
     entries_[at] = entry;
     count_++;
   }
 
-  /// Takes the entries from index `from` to index `to` (not included) out. O(n).
+  /// Takes the entries from index `from` to index `to` (not included) out. O(n), and O(1) at the ends.
   void erase(size_t from, size_t to) {
-    if (to < count_) memmove(&entries_[from], &entries_[to], (count_ - to) * sizeof(Entry));
+    if (from == to) return;
+    if (from < count_ - to) {
+      memmove(entries_ + (to - from), entries_, from * sizeof(Entry));
+      entries_ += to - from;
+    } else {
+      memmove(entries_ + from, entries_ + to, (count_ - to) * sizeof(Entry));
+    }
     count_ -= to - from;
   }
 
@@ -76,7 +93,17 @@ class AddressTable {
   static constexpr size_t kFirstBytes = 4096;
   static_assert(sizeof(Entry) * 8 <= kFirstBytes);
 
-  Entry* entries_ = nullptr;
+  size_t room_in_front() const { return static_cast<size_t>(entries_ - memory_); }
+
+  // Half of the room comes to each end, and of an odd number the larger half to where it is wanted.
+  void move_to_middle(bool is_wanted_in_front) {
+    Entry* to = memory_ + (capacity_ - count_ + (is_wanted_in_front ? 1 : 0)) / 2;
+    memmove(to, entries_, count_ * sizeof(Entry));
+    entries_ = to;
+  }
+
+  Entry* memory_ = nullptr;
+  Entry* entries_ = nullptr;  // the first one
   size_t count_ = 0;
   size_t capacity_ = 0;
   size_t bytes_ = 0;
