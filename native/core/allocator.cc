@@ -69,7 +69,7 @@ Misuse free_own(Arena* mine, Place place) {
   if (kHasChecks && is_free_block(place.page, place.index)) return Misuse::kDoubleFree;
   uint64_t& word = word_at(place.page->free_bits, offset);
   store_owned(word, word | mask_of(place.index));
-  page_count_free(mine, place.page, offset);
+  page_count_free(mine, place.page);
   return Misuse::kNone;
 }
 
@@ -292,7 +292,7 @@ void* allocate_large(Arena* owner, size_t bytes, size_t alignment, bool* is_zero
   return take_run(owner, bytes, align_pages, is_zero);
 }
 
-// Out of line, so that who finds a bit in the hot word keeps nothing for the search.
+// Out of line, so that who finds a bit in the bucket's word keeps nothing for the search.
 [[gnu::noinline]] void* allocate_found(Arena* arena, Bucket* bucket) {
   void* ptr = bucket_take_found(bucket);
   return ptr != nullptr ? ptr : allocate_refill(arena, bucket);
@@ -309,9 +309,8 @@ namespace {
 [[gnu::always_inline]] inline void* allocate_small(size_t bytes) {
   Arena* arena = arena_now();
   Bucket* bucket = bytes <= kMaxDirectBytes ? bucket_direct(arena, bytes) : bucket_at(arena, stepped_class_of(bytes));
-  size_t offset = bucket->page->hot_offset;
-  uint64_t word = word_at(bucket->bits, offset);
-  return word != 0 ? bucket_take(bucket, offset, word) : allocate_found(arena, bucket);
+  uint64_t word = *bucket->word;
+  return word != 0 ? bucket_take(bucket, word) : allocate_found(arena, bucket);
 }
 
 // The first call of all, every call of a library that has no distance, and every one in the hardened profile.

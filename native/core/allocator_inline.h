@@ -34,11 +34,10 @@ inline void* allocate_fast(size_t bytes) {
     return Slow::beyond(bytes);
   Arena* arena = *arena_place_near();
   Bucket* bucket = bucket_direct(arena, bytes);
-  size_t offset = bucket->page->hot_offset;
-  uint64_t word = word_at(bucket->bits, offset);
+  uint64_t word = *bucket->word;
   if (word == 0) [[unlikely]]
     return Slow::refill(arena, bucket);
-  return bucket_take(bucket, offset, word);
+  return bucket_take(bucket, word);
 }
 
 /// Distance of `ptr` from the primary region's first byte, and back; any address has one, modulo 2^64.
@@ -49,8 +48,8 @@ inline void* ptr_at(size_t offset) { return reinterpret_cast<void*>(load_shared(
 struct LocalBlock {
   PageHeader* page;
   uint64_t reciprocal;  // as find_local() has held it against the block's place
-  size_t offset;        // of the word of the page's free bits that has the block's bit,
-  uint64_t freed_word;  // and that word as it is once the block is free
+  uint64_t* word;       // the one of the page's free bits that has the block's bit,
+  uint64_t freed_word;  // and its value once the block is free
 };
 
 /// True when the offset's address is a live block of `arena`, the calling thread's own, that starts in the first page
@@ -68,11 +67,11 @@ inline bool find_local(Arena* arena, size_t offset, LocalBlock* block,
   if (kHasChecks && static_cast<uint32_t>(product) >= load_shared(page->start_limit)) [[unlikely]]
     return false;
   uint64_t index = product >> 32;
-  size_t word_offset = offset_of_word(index);
-  uint64_t word = word_at(page->free_bits, word_offset);
-  if (set_bit(word, index) && kHasChecks) [[unlikely]]
+  uint64_t* word = page->free_bits + index / kWordBits;
+  uint64_t freed_word = *word;
+  if (set_bit(freed_word, index) && kHasChecks) [[unlikely]]
     return false;
-  *block = {page, reciprocal, word_offset, word};
+  *block = {page, reciprocal, word, freed_word};
   return true;
 }
 
@@ -89,9 +88,8 @@ inline bool stays_in_local(const LocalBlock& block, size_t bytes) {
 
 /// Frees what find_local() found, as long as nothing was taken or freed since.
 inline void free_local(Arena* arena, const LocalBlock& block) {
-  size_t offset = opaque(block.offset);
-  store_owned(word_at(block.page->free_bits, offset), block.freed_word);
-  page_count_free(arena, block.page, offset);
+  store_owned(*block.word, block.freed_word);
+  page_count_free(arena, block.page);
 }
 
 /// Frees the block at the offset if it is one of the calling thread's own; false, with nothing changed, if not.

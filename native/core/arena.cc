@@ -27,6 +27,8 @@ Arena* abandoned_arenas = nullptr;  // under arenas_lock
 void bucket_clear(Bucket& bucket) {
   store_relaxed(bucket.page, &no_page);
   bucket.bits = no_page.inline_free_bits;
+  bucket.word = no_page.inline_free_bits;
+  bucket.word_start = nullptr;
   bucket.start = nullptr;
   bucket.capacity = 0;
   arena_of(&bucket)->page_word[bucket.size_class] = 0;
@@ -49,7 +51,7 @@ void current_to_full(Bucket* bucket) {
     header_damaged(page, "capacity == class_capacity(size_class)");
   page_count_retaken(page);
   set_notify(*page, full_notify_at(*page));
-  bucket->full.push(page);
+  full_pages(bucket).push(page);
   bucket_clear(*bucket);
 }
 
@@ -65,6 +67,7 @@ void bucket_set(Bucket* bucket, PageHeader* page) {
   store_relaxed(bucket->page, page);
   bucket->bits = page->free_bits;
   bucket->start = page->start;
+  bucket_set_word(bucket, page->hot_offset / uint32_t{sizeof(uint64_t)});
   bucket->capacity = page->capacity;
   arena_of(bucket)->page_word[bucket->size_class] = script_word(page);
 }
@@ -78,15 +81,15 @@ void partial_to_current(Bucket* bucket, PageHeader* page) {
 }
 
 void full_to_partial(Bucket* bucket, PageHeader* page) {
-  bucket->full.remove(page);
+  full_pages(bucket).remove(page);
   set_notify(*page, 0);
   bucket->partial.append(page);
   purger_note(page->run_pages);
 }
 
 // What full pages keep back is handed out where no page is to be had. O(full pages).
-[[gnu::noinline, gnu::cold]] PageHeader* full_with_free_block(const Bucket& bucket) {
-  PageHeader* page = bucket.full.first();
+[[gnu::noinline, gnu::cold]] PageHeader* full_with_free_block(Bucket* bucket) {
+  PageHeader* page = full_pages(bucket).first();
   while (page != nullptr && is_full(*page)) {
     CHECK_AT(page->next == nullptr || is_header(page->next), "next/prev agree", page);
     page = page->next;
@@ -367,7 +370,7 @@ void* bucket_take_slow(Arena* arena, Bucket* bucket) {
   }
   if (page == nullptr && arena->policies != 0) page = open_full(bucket, page_kept_back(arena, bucket));
   bool is_new = page == nullptr && (page = page_new(arena, bucket)) != nullptr;
-  if (page == nullptr) page = open_full(bucket, full_with_free_block(*bucket));
+  if (page == nullptr) page = open_full(bucket, full_with_free_block(bucket));
   if (page == nullptr) return nullptr;
   is_new ? bucket_set(bucket, page) : partial_to_current(bucket, page);
   bool is_chosen = arena->policies != 0 && is_hardened(*page);
@@ -388,13 +391,14 @@ void page_notify(Arena* arena, PageHeader* page) {
 
 void arena_clear_buckets(Arena* arena) {
   for (Bucket& bucket : arena->buckets) {
-    if (!has_page(bucket) && bucket.full.is_empty() && bucket.partial.is_empty()) continue;
-    for (const PageList* list : {&bucket.partial, &bucket.full}) {
+    PageList& full = full_pages(&bucket);
+    if (!has_page(bucket) && full.is_empty() && bucket.partial.is_empty()) continue;
+    for (const PageList* list : {&bucket.partial, &full}) {
       for (PageHeader* page = list->first(); page != nullptr; page = page->next) page_end(page);
     }
     bucket_clear(bucket);
     bucket.partial.clear();
-    bucket.full.clear();
+    full.clear();
   }
   store_relaxed(arena->page_count, uint64_t{0});
 }
@@ -468,11 +472,11 @@ bool page_adopt(Arena* mine, PageHeader* page) {
   bool was_partial = page->notify_at == 0;
   Bucket* old_bucket = bucket_at(from, page->size_class);
   Bucket* new_bucket = bucket_at(mine, page->size_class);
-  (was_partial ? old_bucket->partial : old_bucket->full).remove(page);
+  (was_partial ? old_bucket->partial : full_pages(old_bucket)).remove(page);
   // From owner to owner in one step: whoever frees into the page meanwhile, and finds none, takes it for gone.
   page_leave_arena(from, page);
   page_attach(mine, page);
-  (was_partial ? new_bucket->partial : new_bucket->full).push(page);
+  (was_partial ? new_bucket->partial : full_pages(new_bucket)).push(page);
   arena_service_locked(from);
   return true;
 }

@@ -65,15 +65,18 @@ enum class ArenaState : uint32_t {
 
 struct alignas(kCacheLineBytes) Bucket {
   PageHeader* page;  // the current page; &no_page when there is none
-  uint64_t* bits;    // the current page's free bits
-  char* start;       // the current page's block 0
+  uint64_t* word;    // the word of its free bits that the next block comes from,
+  char* word_start;  // and the block of that word's lowest bit
   uint32_t block_bytes;
   uint16_t capacity;  // of the current page; 0 when there is none
   uint8_t size_class;
   bool was_trimmed;  // its empty current page was put back and not missed since
+  uint64_t* bits;    // the current page's free bits
+  char* start;       // the current page's block 0
   PageList partial;
-  PageList full;
 };
+
+static_assert(sizeof(Bucket) == kCacheLineBytes);  // malloc looks at one line of it
 
 /// A run that is in no use, taken from the run list and not settled.
 struct SpareRun {
@@ -122,6 +125,7 @@ struct Arena {
                                     // table, in words of 32 bits; 0: no page, or one that is not in reach of a runtime
                                     // that looks here (abi/core_api.h)
   Bucket buckets[kClassCount];
+  PageList full[kClassCount];  // the full pages of each bucket
 };
 
 /// What buckets without a current page point at: it has no free bit, so that no block is ever taken from it.
@@ -159,10 +163,12 @@ constexpr Arena::Arena()
       next_abandoned(nullptr),
       script_number(0),
       page_word{},
-      buckets{} {
+      buckets{},
+      full{} {
   for (uint32_t c = 0; c < kClassCount; c++) {
     buckets[c].page = &no_page;
     buckets[c].bits = no_page.inline_free_bits;
+    buckets[c].word = no_page.inline_free_bits;
     buckets[c].block_bytes = static_cast<uint32_t>(class_bytes(c));
     buckets[c].size_class = static_cast<uint8_t>(c);
   }
@@ -233,6 +239,8 @@ inline Arena* arena_of(Bucket* bucket) {
   return reinterpret_cast<Arena*>(buckets - offsetof(Arena, buckets));
 }
 
+inline PageList& full_pages(Bucket* bucket) { return arena_of(bucket)->full[bucket->size_class]; }
+
 inline bool is_current(const Arena* arena, const PageHeader* page) {
   return arena->buckets[page->size_class].page == page;
 }
@@ -241,19 +249,23 @@ inline bool is_made(const Arena* arena) { return load_relaxed(arena->host) != nu
 
 inline bool has_page(const Bucket& bucket) { return bucket.page != &no_page; }
 
-/// Takes the lowest free bit of the current page's word at `offset`, whose value is `word`, not 0.
-inline void* bucket_take(Bucket* bucket, size_t offset, uint64_t word) {
+/// Takes the lowest free bit of the bucket's word, whose value is `word`, not 0.
+inline void* bucket_take(Bucket* bucket, uint64_t word) {
   PageHeader* page = bucket->page;
-  offset = opaque(offset);
-  uint64_t bit = take_lowest_bit(word_at(bucket->bits, offset), word);
-  auto index = static_cast<uint32_t>(bit + offset * kBitsPerByte);
+  auto bit = static_cast<uint32_t>(take_lowest_bit(*bucket->word, word));
   store_owned(page->countdown, page->countdown + 1);
-  uint32_t distance = index * bucket->block_bytes;  // below the page's length
-  return bucket->start + distance;
+  uint32_t distance = bit * bucket->block_bytes;  // below the page's length
+  return bucket->word_start + distance;
 }
 
-/// Makes a word with a free bit the current page's hot one; false when the page is full. Where the bits are is the
-/// bucket's to say, not the header's.
+/// Blocks come from word number `word` of the current page's free bits from now on.
+inline void bucket_set_word(Bucket* bucket, uint32_t word) {
+  bucket->word = bucket->bits + word;
+  bucket->word_start = bucket->start + static_cast<size_t>(word * kWordBits * bucket->block_bytes);
+}
+
+/// Makes a word with a free bit the bucket's, and the current page's hot one; false when the page is full. Where the
+/// bits are is the bucket's to say, not the header's.
 inline bool bucket_find_word(Bucket* bucket) {
   PageHeader* page = bucket->page;
   uint32_t words = words_of(bucket->capacity), word = bitmap_find_word(bucket->bits, words, page->next_word);
@@ -261,36 +273,34 @@ inline bool bucket_find_word(Bucket* bucket) {
   if (word == words) return false;
   page->next_word = word + 1;
   store_owned(page->hot_offset, word * uint32_t{sizeof(uint64_t)});
+  bucket_set_word(bucket, word);
   return true;
 }
 
-/// A block from another word of the current page; null when it is full. Most mallocs of a dense heap that the hot word
-/// cannot serve end here.
+/// A block from another word of the current page; null when it is full. Most mallocs of a dense heap that the bucket's
+/// word cannot serve end here.
 inline void* bucket_take_found(Bucket* bucket) {
   if (!bucket_find_word(bucket)) return nullptr;
-  size_t offset = bucket->page->hot_offset;
-  return bucket_take(bucket, offset, word_at(bucket->bits, offset));
+  return bucket_take(bucket, *bucket->word);
 }
 
 /// A block of the current page; null when it is full.
 inline void* bucket_take_here(Bucket* bucket) {
-  size_t offset = bucket->page->hot_offset;
-  uint64_t word = word_at(bucket->bits, offset);
-  return word != 0 ? bucket_take(bucket, offset, word) : bucket_take_found(bucket);
+  uint64_t word = *bucket->word;
+  return word != 0 ? bucket_take(bucket, word) : bucket_take_found(bucket);
 }
 
-/// Counts a free on the calling thread's own arena: the word at `offset` of the page's free bits has just gained a bit.
-/// The next block comes from there, while it is warm. False when page_notify() is due.
-inline bool page_count_free_quietly(PageHeader* page, size_t offset) {
-  store_owned(page->hot_offset, static_cast<uint32_t>(offset));
+/// Counts a free on the calling thread's own arena: a word of the page's free bits has just gained a bit. False when
+/// page_notify() is due.
+inline bool page_count_free_quietly(PageHeader* page) {
   uint32_t countdown = page->countdown - 1;
   store_owned(page->countdown, countdown);
   return countdown != 0;
 }
 
 /// The rest of such a free.
-inline void page_count_free(Arena* arena, PageHeader* page, size_t offset) {
-  if (!page_count_free_quietly(page, offset)) [[unlikely]]
+inline void page_count_free(Arena* arena, PageHeader* page) {
+  if (!page_count_free_quietly(page)) [[unlikely]]
     page_notify(arena, page);
 }
 

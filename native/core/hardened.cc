@@ -420,12 +420,13 @@ bool page_harden(Arena* arena, PageHeader* page) {
 // Every second time at most: where blocks come and go at random, more pages shall have room for more of them, and each
 // page so many that it is worth while to take from it.
 PageHeader* page_kept_back(Arena* arena, Bucket* bucket) {
+  PageList& full = full_pages(bucket);
   if (next_turn(arena) % 2 == 0) return nullptr;
-  for (uint32_t i = 0; i < kLookedBackPages && !bucket->full.is_empty(); i++) {
-    PageHeader* page = bucket->full.last();
+  for (uint32_t i = 0; i < kLookedBackPages && !full.is_empty(); i++) {
+    PageHeader* page = full.last();
     if (!is_full(*page)) return page;
-    bucket->full.remove(page);
-    bucket->full.push(page);
+    full.remove(page);
+    full.push(page);
   }
   return nullptr;
 }

@@ -224,7 +224,7 @@ Misuse made_arena_free(MadeArena* arena, PageHeader* page, uint32_t index) {
   uint64_t& word = word_at(page->free_bits, offset);
   store_owned(word, word | mask_of(index));
   store_relaxed(arena->bucket_bytes, arena->bucket_bytes - page->block_bytes);
-  page_count_free(arena, page, offset);
+  page_count_free(arena, page);
   return Misuse::kNone;
 }
 

@@ -59,7 +59,8 @@ struct alignas(kCacheLineBytes) PageHeader {
   // number of blocks handed out; remote frees count until they are drained.
   alignas(kCacheLineBytes) uint32_t countdown;  // frees from now until the page changes its state
   uint32_t notify_at;                           // `used` at that moment (arena.h)
-  uint32_t hot_offset;                          // byte offset of the word of free_bits that the next block comes from
+  uint32_t hot_offset;                          // byte offset of the word of free_bits that was found last; where the
+                                                // hardened profile and lib/buckets.ts take from
   uint32_t next_word;                           // where the search for another one goes on
   PageHeader* next;                             // in the list of its state, or of a run list's bin
   PageHeader* prev;

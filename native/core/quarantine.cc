@@ -33,7 +33,8 @@ inline Misuse free_for_good(Arena* arena, const Place& place, bool is_own) {
   size_t offset = offset_of_word(place.index);
   uint64_t& word = word_at(place.page->free_bits, offset);
   store_owned(word, word | mask_of(place.index));
-  page_count_free(arena, place.page, offset);
+  store_owned(place.page->hot_offset, static_cast<uint32_t>(offset));
+  page_count_free(arena, place.page);
   return Misuse::kNone;
 }
 

@@ -78,7 +78,8 @@ Misuse quarantine_trim(Arena* arena);
   size_t offset = offset_of_word(oldest.index);
   uint64_t& word = word_at(oldest.page->free_bits, offset);
   store_owned(word, word | mask_of(oldest.index));
-  return page_count_free_quietly(oldest.page, offset) ? Misuse::kNone : quarantine_notify(arena, oldest.page);
+  store_owned(oldest.page->hot_offset, static_cast<uint32_t>(offset));
+  return page_count_free_quietly(oldest.page) ? Misuse::kNone : quarantine_notify(arena, oldest.page);
 }
 
 /// Everything in the arena's quarantine becomes free; or its older half; or is forgotten, with the pages that it is in.

@@ -187,6 +187,14 @@ void check_bins(Finding& finding, const Walked& walked) {
   finding.expect(run_list.dirty_pages() == walked.dirty_pages, "dirty_pages == sum of dirty free runs", &run_list);
 }
 
+// The word that blocks come from is one of the current page's, and its first block where that word begins.
+bool has_word_in_place(const Bucket& bucket) {
+  auto offset = static_cast<size_t>(reinterpret_cast<char*>(bucket.word) - reinterpret_cast<char*>(bucket.bits));
+  size_t blocks = offset * kBitsPerByte, last_block = bucket.capacity == 0 ? 0 : bucket.capacity - 1u;
+  return offset % sizeof(uint64_t) == 0 && blocks <= last_block &&
+         bucket.word_start == bucket.start + blocks * bucket.block_bytes;
+}
+
 void check_bucket(Finding& finding, const Arena* arena, const Bucket& bucket, size_t* pages) {
   auto belongs = [&](const PageHeader* page) {
     finding.expect(owner_of(*page) == arena && page->kind == PageKind::kBucket, "a bucket's page names its arena",
@@ -199,7 +207,7 @@ void check_bucket(Finding& finding, const Arena* arena, const Bucket& bucket, si
     finding.expect(page->notify_at == 0 && is_awaited && !is_full(*page), "a partial page is neither empty nor full",
                    page);
   });
-  *pages += check_list(finding, bucket.full.first(), [&](const PageHeader* page) {
+  *pages += check_list(finding, arena->full[bucket.size_class].first(), [&](const PageHeader* page) {
     belongs(page);
     bool is_awaited = page->notify_at == full_notify_at(*page) && used_of(*page) > page->notify_at;
     finding.expect(is_awaited, "a full page has few free blocks", page);
@@ -208,7 +216,7 @@ void check_bucket(Finding& finding, const Arena* arena, const Bucket& bucket, si
   const uint64_t* bits = current == &no_page  ? no_page.inline_free_bits
                          : current == nullptr ? nullptr
                                               : current->free_bits;
-  bool fits = bits != nullptr && bucket.bits == bits && bucket.start == current->start;
+  bool fits = bits != nullptr && bucket.bits == bits && bucket.start == current->start && has_word_in_place(bucket);
   finding.expect(fits && no_page.inline_free_bits[0] == 0, "a bucket takes from its current page", &bucket);
   uint32_t word = arena->page_word[bucket.size_class];
   finding.expect(word == 0 || region_table.regions[0].headers + word / kScriptWordsPerHeader == current,
@@ -230,9 +238,9 @@ size_t pages_owned_by(const Arena* arena) {
   return count;
 }
 
-uint64_t used_bytes_of(const Bucket& bucket) {
+uint64_t used_bytes_of(const Arena* arena, const Bucket& bucket) {
   uint64_t used = has_page(bucket) ? used_of(*bucket.page) : 0;
-  for (const PageList* list : {&bucket.partial, &bucket.full}) {
+  for (const PageList* list : {&bucket.partial, &arena->full[bucket.size_class]}) {
     for (const PageHeader* page = list->first(); page != nullptr; page = page->next) used += used_of(*page);
   }
   return used * bucket.block_bytes;
@@ -256,7 +264,7 @@ void check_extent(Finding& finding, const MadeArena* arena, const Extent& extent
 // Under all locks, so that no run or mapping changes hands; the arena is the calling thread's.
 void check_made_arena(Finding& finding, const MadeArena* arena) {
   uint64_t bucket_bytes = 0, large_bytes = 0;
-  for (const Bucket& bucket : arena->buckets) bucket_bytes += used_bytes_of(bucket);
+  for (const Bucket& bucket : arena->buckets) bucket_bytes += used_bytes_of(arena, bucket);
   finding.expect(bucket_bytes == arena->bucket_bytes, "bucket_bytes == sum of the blocks in use", arena);
   check_list(finding, arena->runs.first(), [&](const PageHeader* run) {
     finding.expect(is_live_page(*run, PageKind::kRun) && owner_of(*run) == arena, "an arena's run names it", run);

@@ -309,7 +309,7 @@ TEST("the arenas of threads before their first malloc and after their end hold n
     EXPECT_EQ(arena->page_count, 0u);
     for (const Bucket& bucket : arena->buckets)
       EXPECT(!has_page(bucket) && bucket.bits == no_page.inline_free_bits && bucket.partial.is_empty() &&
-             bucket.full.is_empty());
+             arena->full[bucket.size_class].is_empty());
   }
   EXPECT_EQ(no_page.inline_free_bits[0], 0u);
   EXPECT_EQ(deallocate(allocate(1)), Misuse::kNone);
