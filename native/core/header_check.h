@@ -75,6 +75,12 @@ inline void header_check_counts(const PageHeader* page) {
     header_damaged(page, damage);
 }
 
+/// A free run's dirty pages are its own.
+inline bool is_dirt_whole(const PageHeader& first) {
+  uint32_t from = first.dirty_first, end = first.dirty_end;
+  return from <= end && end <= first.run_pages && first.run_dirty <= end - from && (first.run_dirty == 0) == (end == 0);
+}
+
 /// A free run that starts at `first` is one at both ends, within its region, and nobody's: a bucket page is none,
 /// whatever its kind says. No run is 0 pages long: the page before a free run is not free.
 inline void check_free_run(const PageHeader* first) {
@@ -82,8 +88,9 @@ inline void check_free_run(const PageHeader* first) {
   uint32_t pages = first->run_pages;
   const PageHeader* last = first + pages - 1;
   bool is_run = load_relaxed(first->kind) == PageKind::kFree && is_in_header_table(last) &&
-                load_relaxed(last->kind) == PageKind::kFree && last->run_pages == pages && first->run_dirty <= 1;
+                load_relaxed(last->kind) == PageKind::kFree && last->run_pages == pages;
   if (!is_run) header_damaged(first, "both ends of a free run name its length");
+  if (!is_dirt_whole(*first)) header_damaged(first, "a free run's dirty pages are its own");
   if (owner_of(*first) != nullptr) header_damaged(first, "a free run has no owner");
 }
 

@@ -67,9 +67,16 @@ struct alignas(kCacheLineBytes) PageHeader {
   union {
     uint64_t inline_free_bits[kInlineWords];
     struct {
-      uint64_t run_bytes;  // kRun: bytes the caller may use, a multiple of the OS page
-      uint32_t run_dirty;  // kFree, kRun: 1 when the content may be other than zero (and in memory)
-      uint32_t run_pins;   // kRun: ArrayBuffers over it; freed, it is kept until the last has gone (run_list.h)
+      union {
+        uint64_t run_bytes;  // kRun: bytes the caller may use, a multiple of the OS page
+        struct {
+          uint32_t dirty_first;  // kFree: its dirty pages lie from this one on,
+          uint32_t dirty_end;    // and below this one; 0 and 0 when there are none
+        };
+      };
+      uint32_t run_dirty;  // kRun: 1 when the content may be other than zero (and in memory), else 0; kFree: of how
+                           // many pages, at most
+      uint32_t run_pins;  // kRun: ArrayBuffers over it; freed, it is kept until the last has gone (run_list.h)
     };
   };
 

@@ -31,13 +31,13 @@ void mark_follow(PageHeader* head, uint32_t from, uint32_t pages) {
 }
 
 // Both lie where a bucket page has its bits, which a sweep may read as the page becomes a run.
-void set_dirty(PageHeader* head, bool dirty) { store_relaxed(head->run_dirty, uint32_t{dirty}); }
+void set_dirty(PageHeader* head, uint32_t dirty) { store_relaxed(head->run_dirty, dirty); }
 void set_pins(PageHeader* head, uint32_t pins) { store_relaxed(head->run_pins, pins); }
 
 void mark_head(PageHeader* head, uint32_t pages, bool dirty) {
   store_relaxed(head->run_pages, pages);
   store_relaxed(head->block_bytes, 0u);
-  set_dirty(head, dirty);
+  set_dirty(head, dirty ? 1 : 0);
   set_pins(head, 0);
   head->start = address_of_header(head);
   set_kind(head, PageKind::kRun);
@@ -85,26 +85,45 @@ constexpr uint32_t RunList::bin_of(size_t pages) {
   return bin < kBins ? bin : kBins - 1;
 }
 
-void RunList::insert(PageHeader* first, uint32_t pages, bool dirty) {
+RunList::Dirt RunList::dirt_of(const PageHeader& run) { return {run.dirty_first, run.dirty_end, run.run_dirty}; }
+
+// Of a run and another one that begins `distance` pages behind its start.
+RunList::Dirt RunList::join(const Dirt& before, uint32_t distance, const Dirt& behind) {
+  if (behind.count == 0) return before;
+  uint32_t first = before.count == 0 ? behind.first + distance : before.first;
+  return {first, behind.end + distance, before.count + behind.count};
+}
+
+// Of what is left of a run when its first pages go.
+RunList::Dirt RunList::dirt_from(const Dirt& dirt, uint32_t page) {
+  if (dirt.end <= page) return {};
+  uint32_t first = dirt.first > page ? dirt.first - page : 0, end = dirt.end - page;
+  return {first, end, dirt.count < end - first ? dirt.count : end - first};
+}
+
+void RunList::insert(PageHeader* first, uint32_t pages, const Dirt& dirt) {
+  bool dirty = dirt.count != 0;
   PageHeader* last = first + pages - 1;
   store_relaxed(first->run_pages, pages);
   store_relaxed(last->run_pages, pages);
-  set_dirty(first, dirty);
+  set_dirty(first, dirt.count);
+  store_relaxed(first->dirty_first, dirt.first);
+  store_relaxed(first->dirty_end, dirt.end);
   set_kind(first, PageKind::kFree);
   set_kind(last, PageKind::kFree);
   uint32_t bin = bin_of(pages);
   bins_[dirty].lists[bin].push(first);
   bins_[dirty].not_empty[word_of(bin)] |= mask_of(bin);
-  if (dirty) dirty_pages_ += pages;
+  dirty_pages_ += dirt.count;
 }
 
 void RunList::remove(PageHeader* first) {
   check_free_run(first);
   uint32_t pages = first->run_pages, bin = bin_of(pages);
-  Bins& bins = bins_[first->run_dirty];
+  Bins& bins = bins_[first->run_dirty != 0];
   bins.lists[bin].remove(first);
   if (bins.lists[bin].is_empty()) bins.not_empty[word_of(bin)] &= ~mask_of(bin);
-  if (first->run_dirty) dirty_pages_ -= pages;
+  dirty_pages_ -= first->run_dirty;
   if (dirty_pages_ < dirty_lowest_) dirty_lowest_ = dirty_pages_;
   set_kind(first, PageKind::kNone);
   set_kind(first + pages - 1, PageKind::kNone);
@@ -155,7 +174,7 @@ PageHeader* RunList::take_fenced(uint32_t pages) {
   os::protect(guard->start, kPageBytes, os::Protection::kNone);
   guard_pages_.push(guard);
   guards_++;
-  if (group > pages) insert(first + pages, group - pages, false);
+  if (group > pages) insert(first + pages, group - pages, {});
   return first;
 }
 
@@ -166,10 +185,10 @@ PageHeader* RunList::take_fresh(uint32_t pages) {
 // The first `pages` pages of a free run; the rest is a free run again.
 PageHeader* RunList::split(PageHeader* run, uint32_t pages) {
   uint32_t rest = run->run_pages - pages;
-  bool dirty = run->run_dirty;
+  Dirt dirt = dirt_of(*run);
   remove(run);
-  if (rest > 0) insert(run + pages, rest, dirty);
-  mark_run(run, pages, dirty);
+  if (rest > 0) insert(run + pages, rest, dirt_from(dirt, pages));
+  mark_run(run, pages, dirt.count != 0 && dirt.first < pages);
   taken_pages_ += pages;
   note_surplus();
   return run;
@@ -266,22 +285,23 @@ void RunList::put_locked(PageHeader* head, uint32_t pages, bool dirty) {
   set_kind(head, PageKind::kNone);
   PageHeader* first = head;
   uint32_t total = pages;
+  Dirt dirt = dirty ? Dirt{0, pages, pages} : Dirt{};
   PageHeader* before = head - 1;
   if (kind_of(before) == PageKind::kFree) {
     first = head - before->run_pages;
     if (!is_in_header_table(first) || first->run_pages != before->run_pages)
       header_damaged(before, "both ends of a free run name its length");
     total += before->run_pages;
-    dirty |= first->run_dirty != 0;
+    dirt = join(dirt_of(*first), before->run_pages, dirt);
     remove(first);
   }
   PageHeader* behind = head + pages;
   if (is_in_header_table(behind) && kind_of(behind) == PageKind::kFree) {
+    dirt = join(dirt, total, dirt_of(*behind));
     total += behind->run_pages;
-    dirty |= behind->run_dirty != 0;
     remove(behind);
   }
-  insert(first, total, dirty);
+  insert(first, total, dirt);
 }
 
 void RunList::put_or_keep_locked(PageHeader* head) {
@@ -403,10 +423,10 @@ bool RunList::grow_locked(PageHeader* head, uint32_t pages) {
   } else {
     if (kind_of(behind) != PageKind::kFree || behind->run_pages < more) return false;
     uint32_t rest = behind->run_pages - more;
-    bool dirty = behind->run_dirty != 0;
+    Dirt dirt = dirt_of(*behind);
     remove(behind);
-    if (rest > 0) insert(behind + more, rest, dirty);
-    dirty ? note_surplus() : note_retaken(more);
+    if (rest > 0) insert(behind + more, rest, dirt_from(dirt, more));
+    dirt.count != 0 ? note_surplus() : note_retaken(more);
   }
   mark_follow(head, had, pages);
   store_relaxed(head->run_pages, pages);
@@ -433,11 +453,12 @@ RunList::Resized RunList::resize(PageHeader* head, size_t bytes, const Arena* as
   return Resized::kDone;
 }
 
-PageHeader* RunList::take_largest_dirty() {
+PageHeader* RunList::take_largest_dirty(Dirt* dirt) {
   for (uint32_t w = kBins / kWordBits; w-- > 0;) {
     if (bins_[true].not_empty[w] == 0) continue;
     PageHeader* run = bins_[true].lists[w * kWordBits + highest_bit(bins_[true].not_empty[w])].first();
     uint32_t pages = run->run_pages;
+    *dirt = dirt_of(*run);
     remove(run);
     mark_run(run, pages, true);
     taken_pages_ += pages;

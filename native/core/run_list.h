@@ -4,7 +4,9 @@
 //
 //   headers   | kFree n | kNone ... kNone | kFree n | kRun m | kFollow 1 | ... | kFollow m-1 | kBucket ...
 //
-// Invariants: no two free runs are neighbours; the sum of all runs is the used part of all regions.
+// A free run knows where its dirty pages lie, and how many they are at most: else one that is given back would be dirty
+// again as a whole as soon as a page comes beside it, and who frees a large heap page by page would give it back as
+// often. Invariants: no two free runs are neighbours; the sum of all runs is the used part of all regions.
 // A run in use may be owned by a made arena: it is on the arena's list then, and its bytes are charged to the arena.
 // One over which JavaScript has ArrayBuffers is pinned: freed, it is nobody's and no block, and goes back with its last
 // pin. In a hardened process with guards, what comes fresh from a region is fenced: kFencedPages pages, or one longer
@@ -124,9 +126,17 @@ class RunList {
   [[gnu::always_inline]] inline PageHeader* split(PageHeader* run, uint32_t pages);
   bool grow_locked(PageHeader* head, uint32_t pages);
   void shrink_locked(PageHeader* head, uint32_t pages);
+  /// Pages of a run that may be dirty: at most `count` of those from `first` on and below `end`.
+  struct Dirt {
+    uint32_t first = 0, end = 0, count = 0;
+  };
+  static Dirt dirt_of(const PageHeader& run);
+  static Dirt join(const Dirt& before, uint32_t distance, const Dirt& behind);
+  static Dirt dirt_from(const Dirt& dirt, uint32_t page);
+
   void put_locked(PageHeader* head, uint32_t pages, bool dirty);
   void put_or_keep_locked(PageHeader* head);
-  void insert(PageHeader* first, uint32_t pages, bool dirty);
+  void insert(PageHeader* first, uint32_t pages, const Dirt& dirt);
   void remove(PageHeader* first);
   PageHeader* find(const Bins& bins, uint32_t pages) const;
   PageHeader* extend(uint32_t pages);
@@ -134,7 +144,7 @@ class RunList {
   PageHeader* take_fenced(uint32_t pages);
   PageHeader* take_anywhere_locked(uint32_t pages, uint32_t align_pages);
   bool drop_guards_locked();
-  PageHeader* take_largest_dirty();
+  PageHeader* take_largest_dirty(Dirt* dirt);
   size_t dirty_limit();
   bool is_hardly_used();
   void note_surplus() {
@@ -142,8 +152,8 @@ class RunList {
   }
 
   Lock lock_;
-  Bins bins_[2];             // [0] clean: zero and not in memory; [1] dirty
-  size_t dirty_pages_ = 0;   // in dirty free runs
+  Bins bins_[2];             // [0] clean: zero and not in memory; [1] with dirty pages
+  size_t dirty_pages_ = 0;   // of free runs
   size_t dirty_lowest_ = 0;  // of dirty_pages_ in this interval: so many pages were not needed
   size_t given_pages_ = 0;   // in clean free runs: at most so many were given back, and not taken since
   uint32_t guards_ = 0;      // made so far, by take_fenced()

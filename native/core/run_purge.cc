@@ -19,10 +19,10 @@ constexpr uint32_t kMostPatienceIntervals = 63;
 constexpr uint64_t kIntervalMilliseconds = 250;
 constexpr size_t kMostPurgedBytes = 8 << 20;  // at once: the kernel keeps other calls waiting meanwhile
 
-bool purge_run(const PageHeader* run) {
-  size_t all_bytes = run->run_pages * kPageBytes;
-  for (size_t at = 0; at < all_bytes; at += kMostPurgedBytes) {
-    size_t bytes = all_bytes - at < kMostPurgedBytes ? all_bytes - at : kMostPurgedBytes;
+bool purge_pages(const PageHeader* run, uint32_t first, uint32_t end) {
+  size_t end_bytes = end * kPageBytes;
+  for (size_t at = first * kPageBytes; at < end_bytes; at += kMostPurgedBytes) {
+    size_t bytes = end_bytes - at < kMostPurgedBytes ? end_bytes - at : kMostPurgedBytes;
     bool is_purged = os::purge(run->start + at, bytes);
     count_purge(is_purged ? bytes : 0);
     if (!is_purged) return false;
@@ -78,19 +78,19 @@ size_t RunList::give_back(size_t keep_pages) {
   size_t given = 0;
   for (;;) {
     PageHeader* run = nullptr;
+    Dirt dirt;
     {
       LockGuard guard(lock_);
       if (dirty_pages_ <= keep_pages) return given;
-      run = take_largest_dirty();
+      run = take_largest_dirty(&dirt);
     }
-    bool purged = purge_run(run);
+    bool purged = purge_pages(run, dirt.first, dirt.end);
     if (purged) region_of_header(run).purge_bitmaps(run, run->run_pages);
     LockGuard guard(lock_);
-    uint32_t pages = run->run_pages;
-    put_locked(run, pages, !purged);
+    put_locked(run, run->run_pages, !purged);
     if (!purged) return given;
-    given_pages_ += pages;
-    given += pages;
+    given_pages_ += dirt.count;
+    given += dirt.count;
   }
 }
 

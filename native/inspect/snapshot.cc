@@ -167,7 +167,7 @@ void copy_page(Writer& writer, const PageHeader* page) {
   if (load_relaxed(page->kind) == PageKind::kFree) {
     uint32_t pages = load_relaxed(page->run_pages);
     writer.runs[snapshot.run_count++] = {reinterpret_cast<uint64_t>(region_of_header(page).address_of(page)), pages,
-                                         page->run_dirty, 0};
+                                         page->run_dirty != 0, 0};
     return;
   }
   bool is_bucket = is_live_page(*page, PageKind::kBucket);

@@ -119,7 +119,7 @@ void check_free_run(Finding& finding, const PageHeader* first, const PageHeader*
   const PageHeader* last = first + pages - 1;
   finding.expect(last->kind == PageKind::kFree && last->run_pages == pages, "both ends of a free run name its length",
                  first);
-  finding.expect(first->run_dirty <= 1, "run_dirty is 0 or 1", first);
+  finding.expect(is_dirt_whole(*first), "a free run's dirty pages are its own", first);
   finding.expect(last + 1 == end || load_relaxed(last[1].kind) != PageKind::kFree, "no two free runs are neighbours",
                  first);
   finding.expect(owner_of(*first) == nullptr, "a free run has no owner", first);
@@ -140,7 +140,7 @@ void check_region(Finding& finding, const Region& region, Walked* walked) {
     if (kind == PageKind::kFree) {
       walked->free_runs++;
       walked->free_pages += page->run_pages;
-      if (page->run_dirty) walked->dirty_pages += page->run_pages;
+      walked->dirty_pages += page->run_dirty;
       check_free_run(finding, page, end);
     } else if (!is_settling && kind == PageKind::kBucket) {
       check_bucket_page(finding, *page);
@@ -177,8 +177,8 @@ void check_bins(Finding& finding, const Walked& walked) {
   for (bool dirty : {false, true}) {
     for (uint32_t bin = 0; bin < RunList::kBins; bin++) {
       runs += check_list(finding, run_list.bin_first(bin, dirty), [&](const PageHeader* run) {
-        finding.expect(run->kind == PageKind::kFree && run->run_dirty == dirty, "a bin holds free runs of its kind",
-                       run);
+        finding.expect(run->kind == PageKind::kFree && (run->run_dirty != 0) == dirty,
+                       "a bin holds free runs of its kind", run);
         pages += run->run_pages;
       });
     }

@@ -3,6 +3,7 @@
 
 #include <map>
 
+#include "core/header_check.h"
 #include "core/purge.h"
 #include "harness.h"
 #include "os/fault.h"
@@ -12,7 +13,7 @@ namespace {
 
 struct FreeRun {
   size_t pages;
-  bool is_dirty;
+  size_t dirty_pages;
 };
 
 size_t number_of(const PageHeader* page) { return static_cast<size_t>(page - region_table.regions[0].headers); }
@@ -22,8 +23,9 @@ std::map<size_t, FreeRun> free_runs_listed() {
   for (bool dirty : {false, true}) {
     for (uint32_t bin = 0; bin < RunList::kBins; bin++) {
       for (const PageHeader* run = run_list.bin_first(bin, dirty); run != nullptr; run = run->next) {
-        EXPECT(runs.emplace(number_of(run), FreeRun{run->run_pages, dirty}).second);
+        EXPECT(runs.emplace(number_of(run), FreeRun{run->run_pages, run->run_dirty}).second);
         EXPECT_EQ(run->run_dirty != 0, dirty);
+        EXPECT(is_dirt_whole(*run));
       }
     }
   }
@@ -49,7 +51,7 @@ void expect_invariants(const std::map<size_t, size_t>& taken) {
     if (is_free) {
       EXPECT_EQ(header[pages - 1].kind, PageKind::kFree);
       EXPECT_EQ(header[pages - 1].run_pages, pages);
-      if (listed->second.is_dirty) dirty_pages += pages;
+      dirty_pages += listed->second.dirty_pages;
     } else {
       EXPECT_EQ(header->start, region.base + page * kPageBytes);
       for (uint32_t i = 1; i < pages; i++) EXPECT(header[i].kind == PageKind::kFollow && header[i].distance == i);
@@ -200,6 +202,45 @@ TEST("give_back keeps as many dirty pages as it is told to") {
   EXPECT_EQ(run_list.dirty_pages(), dirty - given);
   EXPECT(run_list.dirty_pages() <= 40);
   EXPECT(given >= 40 && given < 48);
+}
+
+TEST("what is freed beside pages that were given back does not make these dirty again") {
+  std::vector<PageHeader*> runs;
+  for (int i = 0; i < 50; i++) runs.push_back(take_settled(2));
+  for (size_t i = 0; i < 40; i++) EXPECT(run_list.put(runs[i], PageKind::kRun));
+  EXPECT_EQ(run_list.give_back(0), 80u);
+  uint64_t purged_bytes = purge_counters.purged_bytes.load();
+  for (size_t i = 40; i < runs.size(); i++) {
+    EXPECT(run_list.put(runs[i], PageKind::kRun));
+    EXPECT_EQ(run_list.dirty_pages(), 2u);
+    EXPECT_EQ(run_list.give_back(0), 2u);
+  }
+  EXPECT_EQ(purge_counters.purged_bytes.load() - purged_bytes, 20 * kPageBytes);
+  expect_invariants({});
+}
+
+TEST("of a free run that is dirty in part, what is said to be clean is zero when it is taken") {
+  harness::Random random(harness::seed());
+  std::vector<PageHeader*> taken;
+  uint64_t clean = 0, dirty = 0;
+  for (uint64_t i = 0; i < harness::rounds(20000); i++) {
+    if (random.one_in(50)) run_list.give_back(random.below(30));
+    if (random.below(100) < 50 && !taken.empty()) {
+      std::swap(taken[random.below(taken.size())], taken.back());
+      EXPECT(run_list.put(taken.back(), PageKind::kRun));
+      taken.pop_back();
+      continue;
+    }
+    auto pages = static_cast<uint32_t>(random.between(1, 9));
+    PageHeader* run = take_settled(pages);
+    (run->run_dirty ? dirty : clean)++;
+    for (size_t at = 0; at < pages * kPageBytes; at += kOsPageBytes) {
+      EXPECT(run->run_dirty != 0 || run->start[at] == 0);
+      run->start[at] = 1;
+    }
+    taken.push_back(run);
+  }
+  EXPECT(clean > 100 && dirty > 100);
 }
 
 TEST("what was never used does not count as taken again, and what was given back counts once, grown into or taken") {

@@ -31,12 +31,17 @@ const Corruption kOfRuns[] = {
      }},
     {"a dirty run says that it is clean", "a bin holds free runs of its kind",
      [](Heap& heap) -> const void* {
-       heap.free_run->run_dirty ^= 1;
+       heap.free_run->run_dirty = heap.free_run->dirty_end = heap.free_run->dirty_first = 0;
        return heap.free_run;
      }},
-    {"a free run's dirt is neither yes nor no", "run_dirty is 0 or 1",
+    {"a free run has more dirty pages than lie where they do", "a free run's dirty pages are its own",
      [](Heap& heap) -> const void* {
-       heap.free_run->run_dirty = 7;
+       heap.free_run->run_dirty = heap.free_run->dirty_end - heap.free_run->dirty_first + 1;
+       return heap.free_run;
+     }},
+    {"a free run's dirty pages end behind it", "a free run's dirty pages are its own",
+     [](Heap& heap) -> const void* {
+       heap.free_run->dirty_end = heap.free_run->run_pages + 1;
        return heap.free_run;
      }},
     {"a free run has an owner", "a free run has no owner",
