@@ -29,6 +29,8 @@ void harden(uint32_t policies) {
   hardened_end = arena_distance == 0 ? 0 : kMaxDirectBytes;
 }
 
+PageHeader* page_of(const void* block) { return region_of(block)->header_of(block); }
+
 bool is_found() {
   Finding finding;
   return finding_take(&finding);
@@ -146,6 +148,41 @@ TEST("quarantine: its bytes are bounded, whatever the blocks' size") {
       EXPECT_AT_MOST(quarantine_bytes(arena_now()), kQuarantineBytes);
     }
   }
+  EXPECT_VERIFIED();
+}
+
+TEST("quarantine: its bytes are bounded as well when short blocks follow long ones") {
+  harden(kAllPolicies);
+  std::vector<void*> blocks;
+  for (int i = 0; i < 100; i++) blocks.push_back(allocate(i < 3 ? 20000 : 400));
+  for (void* block : blocks) {
+    EXPECT_EQ(deallocate(block), Misuse::kNone);
+    EXPECT(quarantine_bytes(arena_now()) <= kQuarantineBytes);
+  }
+}
+
+TEST("quarantine: a thread that frees many of another's short blocks leaves them to their owner") {
+  harden(kAllPolicies);
+  std::vector<void*> blocks;
+  for (uint32_t i = 0; i < 2 * kQuarantineBlocks; i++) blocks.push_back(allocate(400));
+  auto used_blocks = [&] {
+    uint64_t used = 0;
+    PageHeader* last = nullptr;
+    for (void* block : blocks) {
+      PageHeader* page = page_of(block);
+      if (page != last) used += used_of(*page);
+      last = page;
+    }
+    return used;
+  };
+  uint64_t before = used_blocks();
+  harness::on_other_thread([&] {
+    EXPECT_EQ(deallocate(allocate(10)), Misuse::kNone);  // from here on it has a quarantine
+    for (void* block : blocks) EXPECT_EQ(deallocate(block), Misuse::kNone);
+  });
+  EXPECT_EQ(used_blocks(), before);
+  arena_drain(arena_now());
+  EXPECT_EQ(live_blocks(), 0u);
   EXPECT_VERIFIED();
 }
 
@@ -464,8 +501,6 @@ TEST("frees by other threads are checked like the owner's, and their blocks come
   EXPECT_VERIFIED();
 }
 
-PageHeader* page_of(const void* block) { return region_of(block)->header_of(block); }
-
 TEST("a free bit of a live block, and one behind the last block, are found before anything is handed out by them") {
   harden(kAllPolicies);
   constexpr size_t kBytes = 2000;
@@ -553,7 +588,7 @@ TEST("of two threads that free one block at the same moment one is told that it 
     void* block = nullptr;
     std::atomic<int> freed{0}, refused{0};
     harness::on_threads(3, [&](size_t me) {
-      for (uint64_t i = 0; i < harness::rounds(2000); i++) {
+      for (uint64_t i = 0; i < harness::rounds(300); i++) {
         if (me == 0) block = allocate(bytes);
         barrier.wait();
         if (me != 0) {

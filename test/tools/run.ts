@@ -10,6 +10,12 @@ const require = createRequire(import.meta.url);
 const node = process.execPath;
 const biome = require.resolve("@biomejs/biome/bin/biome");
 
+// Of the bindings' tests those that meet blocks of every kind: run once more where all are under the hardened profile.
+const hardenedTests = "access arena block. exchange faults hardened heap hostile misuse shadow- view"
+  .split(" ")
+  .map((name) => `test/bindings/${name}`)
+  .concat("test/workers/workers");
+
 handOnSignals();
 heading("programs that the tests need");
 const missing = ensure(["cmake", "clang-tidy"]);
@@ -23,5 +29,6 @@ await check("TypeScript and JSON are formatted and linted", node, [biome, "check
 await check("C++ is formatted", node, ["build-test/tools/format-cpp.js"]);
 await check("C++ is linted", node, ["build-test/tools/lint-cpp.js"]);
 await vitest("vitest");
+await vitest("bindings in the hardened profile", hardenedTests, { env: { PAGERUN_PROFILE: "hardened" } });
 await cppTests("C++ tests", "build-test/cpp");
 finish();

@@ -1,6 +1,6 @@
-// npm run soak -- --minutes n: the heap over a long time. For n minutes (10) threads come and go and hand blocks around, in
-// each profile half of it; then a million threads are made and ended, ten thousand forks while others churn, and a
-// thousand workers. Memory must stay where it was and verify() find nothing; the figures are printed.
+// npm run soak -- --minutes n: the heap over a long time. For n minutes (10) threads come and go and hand blocks around;
+// then a million threads are made and ended, and ten thousand forks while others churn; each in both profiles, which
+// share the minutes. At last a thousand workers. Memory must stay where it was and verify() find nothing; the figures are printed.
 //   --threads n, --forks n, --workers n    other numbers           --seed n    where random numbers begin (printed)
 import { join } from "node:path";
 import { parseArgs } from "node:util";
@@ -38,9 +38,9 @@ const programs = await cmakeTestsOrExit();
 const seconds = String(Math.ceil(minutes * 30));
 for (const profile of ["fast", "hardened"]) {
   await soak("churn", profile, ["--filter", "come and go", "--seconds", seconds]);
+  await soak(`${values.threads} threads`, profile, ["--filter", "made and ended", "--threads", values.threads]);
+  await soak(`${values.forks} forks`, profile, ["--filter", "children", "--forks", values.forks]);
 }
-await soak(`${values.threads} threads`, "fast", ["--filter", "made and ended", "--threads", values.threads]);
-await soak(`${values.forks} forks`, "fast", ["--filter", "children", "--forks", values.forks]);
 heading(`${values.workers} workers`);
 await vitest("workers", ["test/workers/leaving.test.ts"], {
   env: { PAGERUN_TEST_WORKERS: values.workers },
