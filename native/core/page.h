@@ -76,7 +76,7 @@ struct alignas(kCacheLineBytes) PageHeader {
       };
       uint32_t run_dirty;  // kRun: 1 when the content may be other than zero (and in memory), else 0; kFree: of how
                            // many pages, at most
-      uint32_t run_pins;  // kRun: ArrayBuffers over it; freed, it is kept until the last has gone (run_list.h)
+      uint32_t run_pins;   // kRun: ArrayBuffers over it; freed, it is kept until the last has gone (run_list.h)
     };
   };
 
