@@ -383,7 +383,7 @@ Misuse reallocate(void* ptr, size_t bytes, void** result) {
     *result = ptr;
     return Misuse::kNone;
   }
-  header_check(block.page);
+  header_check_owned(block.page);
   return resize_by_move(ptr, block.page->block_bytes, bytes, result);
 }
 
