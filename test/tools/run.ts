@@ -29,6 +29,8 @@ await check("TypeScript and JSON are formatted and linted", node, [biome, "check
 await check("C++ is formatted", node, ["build-test/tools/format-cpp.js"]);
 await check("C++ is linted", node, ["build-test/tools/lint-cpp.js"]);
 await vitest("vitest");
-await vitest("bindings in the hardened profile", hardenedTests, { env: { PAGERUN_PROFILE: "hardened" } });
+await vitest("bindings in the hardened profile", [...hardenedTests, "--testTimeout=300000"], {
+  env: { PAGERUN_PROFILE: "hardened" },
+});
 await cppTests("C++ tests", "build-test/cpp");
 finish();
