@@ -116,6 +116,13 @@ describe("npm run misuse", () => {
     rmSync(folder, { recursive: true });
   });
 
+  test("finds that a sized delete names another class, also where realloc may leave a block of that size", () => {
+    const names = "sized-delete-half,sized-delete-next-class,sized-delete-large-half";
+    const { status, stdout } = run("--only", names, "--contenders", "pagerun,hardened");
+    expect(stdout).toContain("Every expectation of pagerun holds.");
+    expect(status).toBe(0);
+  });
+
   test("ends with 1 when pagerun does not do what is expected of it", () => {
     const { status, stdout } = spawnSync(
       process.execPath,
