@@ -69,7 +69,10 @@ Misuse free_own(Arena* mine, Place place) {
   if (kHasChecks && is_free_block(place.page, place.index)) return Misuse::kDoubleFree;
   uint64_t& word = word_at(place.page->free_bits, offset);
   store_owned(word, word | mask_of(place.index));
+  bool is_waiting = place.page->remote_summary.load(std::memory_order_relaxed) != 0;
+  uint32_t size_class = place.page->size_class;
   page_count_free(mine, place.page);
+  if (is_waiting) arena_note_closed(mine, size_class);
   return Misuse::kNone;
 }
 
@@ -119,8 +122,10 @@ bool are_bitmaps_in_place(const PageHeader& page, const uint64_t* free_bits) {
 
 }  // namespace
 
+namespace {
+
 // By the arithmetic of find_local().
-bool find_start(const void* ptr, Place* place) {
+[[gnu::always_inline]] inline bool find_start_here(const void* ptr, Place* place) {
   size_t offset = offset_of(ptr);
   if (offset >= load_shared(primary_committed_bytes)) return false;
   PageHeader* page = load_shared(primary_headers) + offset / kPageBytes;
@@ -136,6 +141,10 @@ bool find_start(const void* ptr, Place* place) {
   *place = {page, static_cast<uint32_t>(product >> 32)};
   return !kHasChecks || !bitmap_test(free_bits, place->index);
 }
+
+}  // namespace
+
+bool find_start(const void* ptr, Place* place) { return find_start_here(ptr, place); }
 
 namespace {
 
@@ -333,11 +342,25 @@ void* allocate_beyond(size_t bytes) {
   return bytes < load_shared(bucket_end) ? allocate_small(bytes) : allocate_otherwise(bytes);
 }
 
+namespace {
+
+// True for most pages that another thread's arena has: free_in_bucket_page() would come to page_free_remote() at once.
+bool is_plainly_elsewhere(const Arena* mine, const PageHeader* page) {
+  const Arena* owner = owner_of(*page);
+  if (owner != load_relaxed(page->owner_again) || owner == mine || owner == nullptr || is_special(*page)) return false;
+  return owner->state.load(std::memory_order_relaxed) == ArenaState::kActive;
+}
+
+}  // namespace
+
 Misuse deallocate_slow(void* ptr) {
   if (load_shared(hardened_end) != 0) return hardened_deallocate_any(ptr);
   Place place;
-  if (find_start(ptr, &place)) return free_in_bucket_page(*arena_place_near(), place, ptr);
-  return deallocate_otherwise(ptr);
+  if (!find_start_here(ptr, &place)) return deallocate_otherwise(ptr);
+  Arena* mine = *arena_place_near();
+  if (is_plainly_elsewhere(mine, place.page)) [[likely]]
+    return page_free_remote(place.page, place.index);
+  return free_in_bucket_page(mine, place, ptr);
 }
 
 Misuse deallocate_found(Place place, void* ptr) {

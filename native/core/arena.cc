@@ -1,7 +1,6 @@
 #include "arena.h"
 
 #include "../base/check.h"
-#include "../harden/finding.h"
 #include "arena_list.h"
 #include "block_hold.h"
 #include "hardened.h"
@@ -10,6 +9,7 @@
 #include "purge.h"
 #include "purger.h"
 #include "quarantine.h"
+#include "remote_frees.h"
 #include "run_list.h"
 #include "sweep.h"
 
@@ -200,116 +200,6 @@ PageHeader* page_new(Arena* arena, Bucket* bucket) {
   return page;
 }
 
-// Step 3 of the protocol. release, and with step 4 sequentially consistent: pairs with remote_pages_take().
-void remote_pages_push(Arena* owner, PageHeader* page) {
-  PageHeader* first = owner->remote_pages.load(std::memory_order_relaxed);
-  do {
-    page->remote_next = first;
-  } while (
-      !owner->remote_pages.compare_exchange_weak(first, page, std::memory_order_seq_cst, std::memory_order_relaxed));
-}
-
-// Every page on an arena's list, taken at once. acquire: pairs with remote_pages_push().
-PageHeader* remote_pages_take(Arena* arena) {
-  if (arena->remote_pages.load(std::memory_order_seq_cst) == nullptr) return nullptr;
-  return arena->remote_pages.exchange(nullptr, std::memory_order_seq_cst);
-}
-
-// The page behind this one on a list that was taken. A page that is on no list links to itself: a damaged link, which
-// leads to such a page in the end or in a circle, is seen.
-PageHeader* remote_pages_next(PageHeader* page) {
-  CHECK_AT(is_header(page), "a page to drain has a header", page);
-  PageHeader* next = page->remote_next;
-  CHECK_AT(next != page, "a page to drain is on one list", page);
-  page->remote_next = page;
-  return next;
-}
-
-void arena_service(Arena* arena);
-
-// Steps 3 and 4 of the protocol. False when two threads freed one block at once, and the page went with the first.
-bool page_send_to_owner(PageHeader* page) {
-  Arena* owner = checked_owner_of(page);
-  if (owner == nullptr || load_relaxed(page->kind) != PageKind::kBucket) return false;
-  remote_pages_push(owner, page);
-  if (owner->state.load(std::memory_order_seq_cst) == ArenaState::kAbandoned) arena_service(owner);
-  return true;
-}
-
-// Folds a page's remote frees into its free bits. The page has been taken off its owner's list by the caller, who may
-// change it: the owner's thread, or a thread that holds arenas_lock while the owner is abandoned.
-void page_collect(PageHeader* page) {
-  header_check(page);
-  Arena* owner = checked_owner_of(page);
-  // Before the summary is taken: whoever finds it empty after that closes the fast path again.
-  page_open_fast_path(page);
-  // acquire: pairs with the release in page_free_remote(); the blocks' last writes come before their next use
-  uint64_t words = page->remote_summary.exchange(0, std::memory_order_acq_rel) & whole_summary(*page);
-  uint32_t freed = 0;
-  const void* freed_twice = nullptr;
-  for (; words != 0; words &= words - 1) {
-    uint32_t w = lowest_bit(words);
-    uint64_t blocks = low_bits(page->capacity - w * kWordBits);
-    uint64_t told = page->remote_bits[w].exchange(0, std::memory_order_acq_rel) & blocks;
-    uint64_t bits = told & ~page->free_bits[w];
-    if (is_hardened(*page)) bits = confirmed_frees(*page, w, bits);
-    // A block that is free already was freed by two threads at the same time, neither of which could see the other.
-    if (bits != told) [[unlikely]]
-      freed_twice = block_address(*page, w * kWordBits + lowest_bit(told & ~bits));
-    store_relaxed(page->free_bits[w], page->free_bits[w] | bits);
-    freed += count_bits(bits);
-  }
-  CHECK_AT(freed <= used_of(*page), "used == popcount(used bitmap)", page);
-  store_relaxed(page->countdown, page->countdown - freed);
-  if (is_made(owner)) store_relaxed(owner->bucket_bytes, owner->bucket_bytes - uint64_t{freed} * page->block_bytes);
-  if (kHasChecks && freed_twice != nullptr) [[unlikely]]
-    finding_note({Misuse::kDoubleFree, freed_twice, page->block_bytes});
-}
-
-// The state changes that a collection brought about.
-void page_settle(Arena* arena, PageHeader* page) {
-  Bucket* bucket = bucket_at(arena, page->size_class);
-  if (bucket->page == page) return;
-  if (page->notify_at != 0 && used_of(*page) <= page->notify_at) full_to_partial(bucket, page);
-  if (is_releasable(*page)) partial_to_empty(arena, bucket, page);
-}
-
-void pages_drain(Arena* arena, PageHeader* page) {
-  while (page != nullptr) {
-    PageHeader* next = remote_pages_next(page);
-    if (owner_of(*page) == arena && load_relaxed(page->kind) == PageKind::kBucket) {
-      page_collect(page);
-      page_settle(arena, page);
-    } else {
-      page_send_to_owner(page);  // adopted after its list was chosen
-    }
-    page = next;
-  }
-}
-
-void arena_service_locked(Arena* arena) {
-  while (PageHeader* pages = remote_pages_take(arena)) {
-    for (PageHeader* page = pages; page != nullptr;) {
-      PageHeader* next = remote_pages_next(page);
-      Arena* owner = checked_owner_of(page);  // null: as in page_send_to_owner()
-      if (owner != nullptr && owner->state.load(std::memory_order_relaxed) == ArenaState::kAbandoned) {
-        page_collect(page);
-        page_settle(owner, page);
-      } else if (owner != nullptr) {
-        // Its thread looks at the list by itself; should it end just now, its abandon() does.
-        remote_pages_push(owner, page);
-      }
-      page = next;
-    }
-  }
-}
-
-// Drains an arena whose thread has ended, on behalf of whoever pushed a page to it.
-void arena_service(Arena* arena) {
-  LockGuard guard(arenas_lock);
-  if (arena->state.load(std::memory_order_relaxed) == ArenaState::kAbandoned) arena_service_locked(arena);
-}
-
 void current_retire(Arena* arena, Bucket* bucket) {
   PageHeader* page = bucket->page;
   if (!has_page(*bucket)) return;
@@ -337,11 +227,23 @@ void arena_follow_passes(Arena* arena) {
     return;
   arena->seen_passes = passes;
   if (is_made(arena)) return;
+  arena_drain(arena);
   arena_retire(arena);
   arena_put_spares(arena);
 }
 
 }  // namespace
+
+void page_settle_partial(Bucket* bucket, PageHeader* page) {
+  if (page->notify_at != 0 && used_of(*page) <= page->notify_at) full_to_partial(bucket, page);
+}
+
+void page_settle(Arena* arena, PageHeader* page) {
+  Bucket* bucket = bucket_at(arena, page->size_class);
+  if (bucket->page == page) return;
+  page_settle_partial(bucket, page);
+  if (is_releasable(*page)) partial_to_empty(arena, bucket, page);
+}
 
 bool arena_trim(Arena* arena) {
   if (are_trims_wrong(arena)) return false;
@@ -363,11 +265,7 @@ void* bucket_take_slow(Arena* arena, Bucket* bucket) {
   if (has_page(*bucket)) current_to_full(bucket);
   arena_follow_passes(arena);
   PageHeader* page = bucket->partial.first();
-  // Only now: the longer the other threads' frees wait, the more of them cost one drain together.
-  if (page == nullptr && arena->remote_pages.load(std::memory_order_relaxed) != nullptr) {
-    arena_drain(arena);
-    page = bucket->partial.first();
-  }
+  if (page == nullptr) page = bucket_drain(arena, bucket);
   if (page == nullptr && arena->policies != 0) page = open_full(bucket, page_kept_back(arena, bucket));
   bool is_new = page == nullptr && (page = page_new(arena, bucket)) != nullptr;
   if (page == nullptr) page = open_full(bucket, full_with_free_block(bucket));
@@ -403,30 +301,6 @@ void arena_clear_buckets(Arena* arena) {
   store_relaxed(arena->page_count, uint64_t{0});
 }
 
-Misuse page_free_remote(PageHeader* page, uint32_t index) {
-  uint32_t w = word_of(index);
-  uint64_t bit = mask_of(index);
-  // While the block is in use the page cannot vanish; once its bit is set, only who owes the next step may touch the
-  // page.
-  if (load_relaxed(page->start_limit) != 0) page_close_fast_path(page);
-  // release: pairs with page_collect(); what this thread wrote to the block comes before its next use
-  std::atomic<uint64_t>* bits = load_relaxed(page->remote_bits);
-  // The page of a block that another thread frees at this moment may have become one of another class meanwhile, with
-  // fewer words: of what lies behind them nothing is ours.
-  if (w >= kInlineWords && bits == page->inline_remote_bits) return Misuse::kDoubleFree;
-  uint64_t old = bits[w].fetch_or(bit, std::memory_order_acq_rel);
-  if (old & bit) return Misuse::kDoubleFree;
-  if (old != 0) return Misuse::kNone;
-  if (page->remote_summary.fetch_or(1ull << w, std::memory_order_acq_rel) == 0) {
-    page_close_fast_path(page);  // again: a drain may have ended in between
-    if (!page_send_to_owner(page)) return Misuse::kDoubleFree;
-    purger_note(1);
-  }
-  return Misuse::kNone;
-}
-
-void arena_drain(Arena* arena) { pages_drain(arena, remote_pages_take(arena)); }
-
 void arena_retire(Arena* arena) {
   for (Bucket& bucket : arena->buckets) current_retire(arena, &bucket);
 }
@@ -445,7 +319,7 @@ void arena_abandon(Arena* arena) {
   arena->state.store(ArenaState::kAbandoned, std::memory_order_seq_cst);
   arena->next_abandoned = abandoned_arenas;
   abandoned_arenas = arena;
-  arena_service_locked(arena);
+  for (std::atomic<PageHeader*>& pages : arena->remote_pages) list_service(pages);
 }
 
 Arena* arena_adopt() {
@@ -477,7 +351,7 @@ bool page_adopt(Arena* mine, PageHeader* page) {
   page_leave_arena(from, page);
   page_attach(mine, page);
   (was_partial ? new_bucket->partial : full_pages(new_bucket)).push(page);
-  arena_service_locked(from);
+  list_service(from->remote_pages[page->size_class]);
   return true;
 }
 

@@ -15,25 +15,31 @@
 //      which looks at the remote bits and so finds a second free of R's block.
 //   1. R: old = P.remote_bits[w].fetch_or(bit).        old has the bit: double free. old != 0: done.
 //   2. R: old = P.remote_summary.fetch_or(bit w).      old != 0: done.
-//   3. R: pushes P on A.remote_pages (A is P's owner, read just before).
-//   4. R: reads A.state. Not active: R services A (below).
+//   3. R: pushes P on the list of its class in A.remote_pages (A is P's owner, read just before).
+//   4. R: whatever it owed so far, reads P's owner A again, and A.state. Abandoned, and every block of P is free by
+//   now:
+//      R services that list of A (below).
 //
 //   drain(P), by the owner's thread, only for a P that it has taken off a list: summary.exchange(0); for every w in it:
-//   bits = remote_bits[w].exchange(0); the blocks become free.
+//   bits = remote_bits[w].exchange(0); the blocks become free. Between the two P may wait in A.waiting_pages: it is
+//   drained when its bucket has no other page to turn to, the one that has waited longest first.
 //
 // Why nothing is lost and P cannot vanish under R: whoever turns a word (or the summary) from 0 owes the next step, and
 // a word's bits are collected only through the summary, the summary only through the list. While R owes step 2 or 3,
-// R's own block is therefore still counted in P.used, P is not empty and is not released. After step 3 R touches P no
-// more. At most one R owes step 3 at a time, so P is on at most one list; remote_next is written by this R
-// and, once, by whoever took the list and drains P.
+// R's own block is therefore still counted in P.used, P is not empty and is not released. After step 3 R
+// changes nothing of P, and what it reads there is but a hint until the lock is held. At most one R owes step 3 at a
+// time, so P is on at most one list; remote_next is written by this R and, once, by whoever took the list and drains P.
 //
 // Thread end (abandon): the thread drains, puts its empty pages back, and marks the arena abandoned. Under arenas_lock
 //   - a new thread takes a whole abandoned arena over (its pages keep their owner), or
 //   - a thread that frees into a page of an abandoned arena adopts that page into its own arena, or
-//   - whoever notices a push to an abandoned arena (step 4) services it: takes the list, drains what the arena still
-//     owns, hands the pages that were adopted meanwhile on to their owners.
-//   Step 3 (push) and step 4 (read of state) against abandon's store of state and its look at the list are both
-//   sequentially consistent: at least one side sees the other, so no page stays on the list of a dead arena.
+//   - whoever has freed the last block of a page of an abandoned arena (step 4) services the list of its class: takes
+//   it,
+//     drains what the arena still owns, hands the pages that were adopted meanwhile on to their owners.
+//   Bits and push (steps 1 and 3) and the read of state (step 4) against abandon's store of state and its look at the
+//   lists are sequentially consistent: at least one side sees the other. So no page without a live block stays on a
+//   list of a dead arena; one that has some waits there for the last free, for the thread that adopts it, or for the
+//   next owner of the arena. Not sooner: a thread that has no arena of its own would else take the lock for each block.
 #pragma once
 
 #include <atomic>
@@ -97,6 +103,7 @@ struct Arena {
   uint32_t trims_missed;                 // of these buckets, so many have asked for a page since
   uint32_t wrong_trims;                  // trims in a row that took away what was wanted again
   uint64_t grown_since_purge;            // pages taken from memory that was not in use
+  uint64_t closed_frees;                 // of its thread, in pages that wait to be drained; see arena_note_closed()
   uint64_t seen_passes;                  // of the background thread, when its current pages were retired last
   PageHeader* group;                     // the rest of its last group of pages of small blocks, a run not settled, or
                                          // null; see arena_pages.cc
@@ -112,8 +119,10 @@ struct Arena {
   Arena* made;                        // the made arenas of which this is the host, linked by made_next
   Arena* made_next;
   Arena* made_prev;
-  alignas(kCacheLineBytes) std::atomic<PageHeader*> remote_pages;  // pages to drain, linked by remote_next
-  alignas(kCacheLineBytes) std::atomic<ArenaState> state;          // read at every remote free, hardly ever written
+  PageHeader* waiting_pages[kClassCount];  // taken off remote_pages and not drained yet, the oldest first
+  alignas(kCacheLineBytes) std::atomic<PageHeader*> remote_pages[kClassCount];  // pages to drain, by their class,
+                                                                                // linked by remote_next
+  alignas(kCacheLineBytes) std::atomic<ArenaState> state;  // read at every remote free, hardly ever written
   Arena* host;                      // made arenas: the own arena of the thread that made it; else null
   std::atomic<Arena**> place;       // where its thread keeps the pointer to it, when it can be lent; else null
   int32_t thread;                   // the number of that thread,
@@ -138,6 +147,7 @@ constexpr Arena::Arena()
       trims_missed(0),
       wrong_trims(0),
       grown_since_purge(0),
+      closed_frees(0),
       seen_passes(0),
       group(nullptr),
       spares{},
@@ -153,7 +163,8 @@ constexpr Arena::Arena()
       made(nullptr),
       made_next(nullptr),
       made_prev(nullptr),
-      remote_pages(nullptr),
+      waiting_pages{},
+      remote_pages{},
       state(ArenaState::kAbandoned),
       host(nullptr),
       place(nullptr),
@@ -207,6 +218,16 @@ void page_notify(Arena* arena, PageHeader* page);
 
 /// Frees block `index`, which is in use, of a page that another arena owns. kDoubleFree when another thread was faster.
 Misuse page_free_remote(PageHeader* page, uint32_t index);
+
+/// True when other threads have left frees in the arena's pages.
+bool has_remote_frees(const Arena* arena);
+
+/// Forgets them: the pages end with the arena's blocks.
+void forget_remote_frees(Arena* arena);
+
+/// To be called behind a free of the arena's own in a page that waits to be drained: each of these takes the slow path.
+/// When there have been several, the pages of that class are drained.
+void arena_note_closed(Arena* arena, uint32_t size_class);
 
 /// Folds the frees that other threads left in the arena's pages into the free bits.
 void arena_drain(Arena* arena);

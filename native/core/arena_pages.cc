@@ -11,16 +11,15 @@ namespace pagerun {
 
 namespace {
 
-constexpr uint64_t kGrowthLeastPages = 8;
-constexpr uint64_t kGrowthShare = 2;
+constexpr uint64_t kPurgeLeastPages = 32;
+constexpr uint64_t kPurgeShare = 2;
 constexpr uint32_t kMaxGroupPages = 16;
 constexpr uint64_t kGroupShare = 8;
 
 // When the arena has grown by a part of itself, what is free inside its pages is given back.
 void arena_note_growth(Arena* arena, uint32_t pages) {
   arena->grown_since_purge += pages;
-  if (arena->grown_since_purge < kGrowthLeastPages || arena->grown_since_purge < arena->page_count / kGrowthShare)
-    return;
+  if (arena->grown_since_purge < kPurgeLeastPages || arena->grown_since_purge < arena->page_count / kPurgeShare) return;
   arena->grown_since_purge = 0;
   arena_purge_free_blocks(arena);
 }
@@ -52,6 +51,10 @@ PageHeader* take_used(Arena* arena, uint32_t pages) {
   PageHeader* run = run_list.take_dirty(pages);
   if (run != nullptr || is_stand_in(arena)) return run;
   if (arena_put_spares(arena)) run = run_list.take_dirty(pages);
+  if (run == nullptr && has_remote_frees(arena)) {
+    arena_drain(arena);
+    run = run_list.take_dirty(pages);
+  }
   if (run == nullptr && arena_trim(arena)) run = run_list.take_dirty(pages);
   if (run == nullptr) arena_note_growth(arena, pages);
   return run;
@@ -107,7 +110,10 @@ bool arena_put_kept(Arena* arena) {
 
 PageHeader* arena_take_page(Arena* arena, uint32_t size_class) {
   uint32_t pages = class_pages(size_class);
-  if (is_made(arena)) return extents_take(made_arena_of(arena), pages);
+  if (is_made(arena)) {
+    arena_drain(arena);
+    return extents_take(made_arena_of(arena), pages);
+  }
   return class_capacity(size_class) > kInlineBlocks ? take_grouped(arena) : arena_take_run(arena, pages);
 }
 

@@ -75,7 +75,7 @@ bool fits(const MadeArena* arena, uint64_t bytes, uint64_t credit_bytes) {
 // True when `bytes` more are within the limit, once `credit_bytes` that are live now are not any more.
 bool has_room(MadeArena* arena, uint64_t bytes, uint64_t credit_bytes) {
   if (fits(arena, bytes, credit_bytes)) return true;
-  if (arena->remote_pages.load(std::memory_order_relaxed) == nullptr) return false;
+  if (!has_remote_frees(arena)) return false;
   arena_drain(arena);
   return fits(arena, bytes, credit_bytes);
 }
@@ -231,7 +231,7 @@ Misuse made_arena_free(MadeArena* arena, PageHeader* page, uint32_t index) {
 void made_arena_reset(MadeArena* arena) {
   {
     LockGuard guard(arena->lock);
-    arena->remote_pages.store(nullptr, std::memory_order_relaxed);
+    forget_remote_frees(arena);
     quarantine_forget(arena);
     arena_clear_buckets(arena);
     store_relaxed(arena->bucket_bytes, uint64_t{0});

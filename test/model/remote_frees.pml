@@ -10,13 +10,12 @@
 #ifndef FAULT
 #define FAULT 0
 #endif
-#define STATE_READ_FIRST 1       /* step 4 before step 3 */
+#define STATE_READ_FIRST 1       /* step 4 reads the state before step 1 */
 #define NO_LAST_LOOK 2           /* abandon does not look at the list once more */
 #define SUMMARY_UNSAID 3         /* step 2 is left out */
 #define PUSHED_ALWAYS 4          /* step 3 whatever step 2 found */
 #define BITS_BEFORE_SUMMARY 5    /* the drain collects the words first, and then takes the summary */
 #define DRAINED_UNLISTED 6       /* the owner drains a page that nobody has pushed yet */
-#define TOUCHED_AFTER_PUSH 7     /* step 4 asks the page for its owner again */
 #define ADOPTED_UNLOCKED 8       /* a page is adopted without the lock */
 #define SERVED_UNASKED 9         /* service drains pages whatever their owner's state */
 #define DRAINED_FOR_OTHERS 10    /* the owner drains pages of other arenas that came on its list */
@@ -25,6 +24,7 @@
 #define CLOSED_ONCE 13           /* the fast path is closed in step 0 alone */
 #define LOCK_KEPT 14             /* service ends without giving the lock back */
 #define ADOPTED_FROM_NOBODY 16   /* a page that is adopted has no owner for a moment */
+#define BELIEVED_UNLOCKED 7      /* step 4 drains a page that it has found free without the lock */
 #define PUSHED_BACK 15           /* service pushes what it should drain: found as a cycle without progress */
 
 #define NONE 9
@@ -48,6 +48,7 @@ byte inside, ended, handed_over = NONE;
 #define bit_of(b) (1 << (b))
 #define all_of(p) (p == 0 -> 7 : 8)
 #define TOUCH(p) assert(!is_released[p])
+#define is_all_free(p) ((free_bits[p] | remote_bits[p * 2] | remote_bits[p * 2 + 1]) == all_of(p))
 #define is_releasable(p) (free_bits[p] == all_of(p) && summary[p] == 0)
 
 inline take_lock() { atomic { !is_locked -> is_locked = true } }
@@ -165,51 +166,50 @@ inline service_locked(a) {
   inside--
 }
 
-inline service(a) {
-  take_lock();
-  if
-  :: state[a] == ABANDONED -> service_locked(a)
-  :: else
-  fi;
-#if FAULT == LOCK_KEPT
-  skip
-#else
-  give_lock()
-#endif
-}
-
-/* Steps 3 and 4. */
-inline send_to_owner(p) {
-  d_step { TOUCH(p); to = owner[p]; assert(to != NONE) }
-#if FAULT == STATE_READ_FIRST
-  seen = state[to];
-  push(p, to);
-#else
-  push(p, to);
-#if FAULT == TOUCHED_AFTER_PUSH
-  TOUCH(p);
-  to = owner[p];
-#endif
-  seen = state[to];
+/* Step 4. What is read of the page without the lock is a hint: it may be released by now. */
+inline look_after(p) {
+#if FAULT != STATE_READ_FIRST
+  d_step {
+    to = owner[p];
+    seen = 0;
+    if
+    :: to != NONE -> seen = state[to]
+    :: else
+    fi
+  }
 #endif
 #if FAULT != NOT_SERVED
   if
-  :: seen == ABANDONED -> service(to)
+  :: seen == ABANDONED && is_all_free(p) ->
+#if FAULT == BELIEVED_UNLOCKED
+     collect(p);
+     settle(p)
+#else
+     take_lock();
+     to = owner[p];
+     if
+     :: to != NONE && state[to] == ABANDONED && is_all_free(p) -> service_locked(to)
+     :: else
+     fi;
+#if FAULT != LOCK_KEPT
+     give_lock()
+#endif
+#endif
   :: else
   fi;
 #endif
   to = 0; seen = 0
 }
 
-inline drain(a) {
-  inside++;
-#if FAULT == DRAINED_UNLISTED
-  if
-  :: owner[0] == a && summary[0] != 0 -> collect(0); settle(0)
-  :: else
-  fi;
-#endif
-  take_list(a, list);
+/* Step 3. */
+inline send_to_owner(p) {
+  d_step { TOUCH(p); to = owner[p]; assert(to != NONE) }
+  push(p, to);
+  to = 0
+}
+
+/* The pages that were taken off a list. */
+inline drain_taken(a) {
   do
   :: list == NONE -> break
   :: else ->
@@ -220,11 +220,31 @@ inline drain(a) {
      :: true -> collect(d); settle(d)
 #else
      :: owner[d] == a -> collect(d); settle(d)
-     :: else -> send_to_owner(d)
+     :: else -> send_to_owner(d); look_after(d)
 #endif
      fi
   od;
-  d = 0;
+  d = 0
+}
+
+/* Takes the list, whose pages may then wait. */
+inline take_waiting(a) {
+  inside++;
+  take_list(a, list);
+  inside--
+}
+
+inline drain(a) {
+  inside++;
+#if FAULT == DRAINED_UNLISTED
+  if
+  :: owner[0] == a && summary[0] != 0 -> collect(0); settle(0)
+  :: else
+  fi;
+#endif
+  drain_taken(a);
+  take_list(a, list);
+  drain_taken(a);
   inside--;
   check_quiet()
 }
@@ -256,6 +276,9 @@ inline free_own(b) {
 
 inline free_remote(b) {
   inside++;
+#if FAULT == STATE_READ_FIRST
+  d_step { to = owner[page_of(b)]; seen = state[to] }
+#endif
   /* step 0 */
   d_step { TOUCH(page_of(b)); is_fast_path_open[page_of(b)] = false }
   /* step 1 */
@@ -291,6 +314,7 @@ inline free_remote(b) {
 #endif
   fi;
   old = 0;
+  look_after(page_of(b));
   inside--;
   check_quiet()
 }
@@ -357,8 +381,9 @@ inline take_and_hand_over(b, a) {
 /* The thread of arena 0, until its end. */
 proctype Owner() {
   LOCALS;
+  list = NONE;
   if
-  :: drain(0)
+  :: take_waiting(0)
   :: skip
   fi;
   free_block(0, 0);
@@ -374,6 +399,7 @@ proctype Owner() {
 /* Takes arena 0 over when it is abandoned, and ends. */
 proctype Successor() {
   LOCALS;
+  list = NONE;
   take_lock();
   is_done = state[0] == ABANDONED;
   if
@@ -391,6 +417,7 @@ proctype Successor() {
 /* A thread with an arena of its own. */
 proctype Neighbour() {
   LOCALS;
+  list = NONE;
   free_block(1, 1);
   abandon(1);
   ended++

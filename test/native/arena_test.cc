@@ -27,9 +27,12 @@ uint32_t remote_count(const PageHeader* page) {
   return count;
 }
 
-size_t list_length(const Arena* arena) {
+// The pages of the tests' blocks that await the drain.
+std::atomic<PageHeader*>& remote_pages(Arena* arena) { return arena->remote_pages[class_of(kBytes, kMaxAlignBytes)]; }
+
+size_t list_length(Arena* arena) {
   size_t length = 0;
-  for (const PageHeader* page = arena->remote_pages.load(); page != nullptr; page = page->remote_next) length++;
+  for (const PageHeader* page = remote_pages(arena).load(); page != nullptr; page = page->remote_next) length++;
   return length;
 }
 
@@ -75,7 +78,7 @@ TEST("the first remote free of a page puts it on its owner's list, the others on
   uint32_t used = used_of(*page);
   for (int i = 0; i < 30; i++) EXPECT_EQ(deallocate(owner.blocks()[static_cast<size_t>(i)]), Misuse::kNone);
   EXPECT_EQ(list_length(owner.arena()), 1u);
-  EXPECT_EQ(owner.arena()->remote_pages.load(), page);
+  EXPECT_EQ(remote_pages(owner.arena()).load(), page);
   EXPECT_EQ(remote_count(page), 30u);
   EXPECT_EQ(used_of(*page), used);
   EXPECT_EQ(page->start_limit, 0u);
@@ -105,11 +108,11 @@ TEST("a page that was pushed to an arena which does not own it any more goes on 
   Waiting owner(50);
   EXPECT_EQ(deallocate(allocate(kBytes)), Misuse::kNone);
   EXPECT_EQ(deallocate(owner.blocks()[0]), Misuse::kNone);
-  PageHeader* page = owner.arena()->remote_pages.exchange(nullptr);
-  current_arena->remote_pages.store(page);
+  PageHeader* page = remote_pages(owner.arena()).exchange(nullptr);
+  remote_pages(current_arena).store(page);
   arena_drain(current_arena);
   EXPECT_EQ(list_length(current_arena), 0u);
-  EXPECT_EQ(owner.arena()->remote_pages.load(), page);
+  EXPECT_EQ(remote_pages(owner.arena()).load(), page);
   EXPECT_EQ(remote_count(page), 1u);
   EXPECT_EQ(owner_of(*page), owner.arena());
   owner.drain_and_end();
@@ -118,7 +121,7 @@ TEST("a page that was pushed to an arena which does not own it any more goes on 
 }
 
 TEST("a free into an ended thread's page adopts the page, with the remote frees that were on their way") {
-  Waiting owner(50);
+  Waiting owner(30);
   std::vector<void*> blocks = owner.blocks();
   PageHeader* page = header_of(blocks[0]);
   EXPECT_EQ(deallocate(allocate(kBytes)), Misuse::kNone);
@@ -130,15 +133,30 @@ TEST("a free into an ended thread's page adopts the page, with the remote frees 
   EXPECT_EQ(deallocate(blocks[0]), Misuse::kNone);
   EXPECT_EQ(owner_of(*page), current_arena);
   EXPECT_VERIFIED();
+  current_arena->closed_frees = 0;  // no drain comes of the frees below
   // It goes on: summary, push. The owner is another one by now.
   page->remote_summary.fetch_or(1);
   page->remote_next = nullptr;
-  current_arena->remote_pages.store(page);
+  remote_pages(current_arena).store(page);
   EXPECT_EQ(deallocate(blocks[1]), Misuse::kDoubleFree);
   for (size_t i = 2; i < blocks.size(); i++) EXPECT_EQ(deallocate(blocks[i]), Misuse::kNone);
   EXPECT_EQ(used_of(*page), 1u);
   arena_drain(current_arena);
   EXPECT_EQ(live_blocks(), 0u);
+  EXPECT_VERIFIED();
+}
+
+TEST("frees of the page's own thread, which others' frees keep slow, have the page drained in the end") {
+  std::vector<void*> blocks;
+  for (int i = 0; i < 150; i++) blocks.push_back(allocate(kBytes));
+  PageHeader* page = header_of(blocks[0]);
+  harness::on_other_thread([&] { EXPECT_EQ(deallocate(blocks[0]), Misuse::kNone); });
+  size_t freed = 1;
+  while (freed < blocks.size() && remote_count(page) > 0) EXPECT_EQ(deallocate(blocks[freed++]), Misuse::kNone);
+  EXPECT(freed > 1 && freed < blocks.size());
+  EXPECT_EQ(page->start_limit, kStartLimits.of_class[page->size_class]);
+  EXPECT_EQ(used_of(*page), blocks.size() - freed);
+  for (; freed < blocks.size(); freed++) EXPECT_EQ(deallocate(blocks[freed]), Misuse::kNone);
   EXPECT_VERIFIED();
 }
 
@@ -239,7 +257,7 @@ TEST("a page whose last block owner and stranger free at once stays until the dr
   free_local(current_arena, found);
   EXPECT_EQ(used_of(*page), 0u);
   EXPECT_EQ(owner_of(*page), current_arena);
-  EXPECT_EQ(current_arena->remote_pages.load(), page);
+  EXPECT_EQ(remote_pages(current_arena).load(), page);
   arena_drain(current_arena);
   EXPECT(owner_of(*page) != current_arena);
   EXPECT_EQ(live_blocks(), 0u);
@@ -283,6 +301,81 @@ TEST("a thread without an arena of its own frees into an ended thread's page, an
   EXPECT_EQ(current_arena, &empty_arena);
   EXPECT_EQ(live_blocks(), 0u);
   EXPECT_EQ(pages_left_behind(), 0u);
+  EXPECT_VERIFIED();
+}
+
+TEST("a thread without an arena takes the lock once for a page of an ended thread, not once for each of its blocks") {
+  uint32_t capacity = class_capacity(class_of(kBytes, kMaxAlignBytes));
+  constexpr uint32_t kPages = 4;
+  Waiting owner(static_cast<int>(kPages * capacity));
+  std::vector<void*> blocks = owner.blocks();
+  owner.end();
+  uint64_t taken = arenas_lock.taken();
+  for (size_t i = 0; i + 1 < blocks.size(); i++) EXPECT_EQ(deallocate(blocks[i]), Misuse::kNone);
+  EXPECT(arenas_lock.taken() - taken <= kPages + 1);
+  EXPECT_EQ(live_blocks(), 1u);
+  EXPECT_EQ(deallocate(blocks.back()), Misuse::kNone);
+  EXPECT_EQ(live_blocks(), 0u);
+  EXPECT_EQ(pages_left_behind(), 0u);
+  EXPECT_VERIFIED();
+}
+
+TEST("what waits on a list of an ended thread's arena goes to the thread that adopts the page") {
+  Waiting owner(50);
+  std::vector<void*> blocks = owner.blocks();
+  PageHeader* page = header_of(blocks[0]);
+  harness::Barrier step{2};
+  std::thread heir([&] {
+    EXPECT_EQ(deallocate(allocate(kBytes)), Misuse::kNone);  // an arena of its own
+    step.wait();
+    step.wait();
+    EXPECT_EQ(deallocate(blocks[1]), Misuse::kNone);
+    EXPECT_EQ(owner_of(*page), current_arena);
+    EXPECT_EQ(list_length(current_arena), 1u);
+    arena_drain(current_arena);
+    EXPECT_EQ(used_of(*page), 48u);
+  });
+  step.wait();
+  owner.end();
+  EXPECT_EQ(deallocate(blocks[0]), Misuse::kNone);  // this thread has no arena
+  EXPECT_EQ(list_length(owner.arena()), 1u);
+  step.wait();
+  heir.join();
+  EXPECT_EQ(list_length(owner.arena()), 0u);
+  for (size_t i = 2; i < blocks.size(); i++) EXPECT_EQ(deallocate(blocks[i]), Misuse::kNone);
+  EXPECT_EQ(live_blocks(), 0u);
+  EXPECT_EQ(pages_left_behind(), 0u);
+  EXPECT_VERIFIED();
+}
+
+TEST("pages that others have freed into are drained when they are wanted, the one that has waited longest first") {
+  uint32_t capacity = class_capacity(class_of(kBytes, kMaxAlignBytes));
+  std::vector<void*> blocks;
+  for (uint32_t i = 0; i < 4 * capacity; i++) blocks.push_back(allocate(kBytes));
+  std::vector<PageHeader*> pages;
+  for (void* block : blocks)
+    if (pages.empty() || pages.back() != header_of(block)) pages.push_back(header_of(block));
+  auto is_pending = [](PageHeader* page) { return remote_count(page) > 0; };
+  PageHeader *first = pages[2], *second = pages[1];
+  harness::on_other_thread([&] {
+    for (PageHeader* page : {first, second})
+      for (uint32_t i = 0; i < capacity; i++) EXPECT_EQ(deallocate(block_address(*page, i)), Misuse::kNone);
+  });
+  std::vector<void*> more;
+  while (is_pending(first)) more.push_back(allocate(kBytes));
+  EXPECT(is_current(current_arena, first) && is_pending(second));
+  EXPECT_EQ(current_arena->waiting_pages[first->size_class], second);
+  for (uint32_t i = 1; i < capacity; i++) {
+    more.push_back(allocate(kBytes));
+    EXPECT_EQ(header_of(more.back()), first);
+  }
+  EXPECT(is_pending(second));
+  more.push_back(allocate(kBytes));
+  EXPECT(!is_pending(second) && header_of(more.back()) == second);
+  EXPECT_VERIFIED();
+  for (void* block : more) EXPECT_EQ(deallocate(block), Misuse::kNone);
+  for (void* block : blocks)
+    if (header_of(block) != first && header_of(block) != second) EXPECT_EQ(deallocate(block), Misuse::kNone);
   EXPECT_VERIFIED();
 }
 
