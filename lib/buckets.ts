@@ -47,6 +47,7 @@ const emptyTables = {
   nextWord: 0,
   freeBits: 0,
   pageWord: 0,
+  scriptClosed: 32,
   reciprocal: 0,
   start: 0,
   blockBytes: 0,
@@ -59,6 +60,15 @@ const pointers = new BigUint64Array(binding.mailbox);
 const signed = new BigInt64Array(binding.mailbox);
 const halves = new Int32Array(binding.mailbox);
 const committed = new Uint32Array(tables.committed);
+
+/**
+ * In word 0: all bits 1 when a block of this arena may have ended since this was 0, in the core or by another thread. Where
+ * there are no tables it stays so. One for all copies of the package in this thread, as `freedHalf`.
+ */
+export const closed = new Int32Array(tables.arena, tables.scriptClosed);
+closed[0] = -1;
+/** Half of a word behind the mailbox: the same of blocks that were freed here. */
+export const freedHalf = 36;
 
 const headerWords = tables.headerBytes >> 2;
 /** A page's header begins at a multiple of `headerWords`, and its free bits in the bitmaps so many times as far. */
@@ -96,8 +106,6 @@ type PageTables = Readonly<ReturnType<typeof tablesOver>>;
  * these functions are inlined.
  */
 const near: PageTables = tablesOver(tables.near);
-/** The same for others: the compiler does not fold what is exported. */
-export const nearTables = near;
 const nearWords = near.pages * headerWords;
 /** Of all pages that are committed, once they are more than those; made anew whenever they are. */
 let far: PageTables = near;
@@ -250,6 +258,7 @@ const giveTo = (pages: PageTables, header: number, low: number): boolean => {
   }
   pages.countdowns[header] = countdown - 1;
   pages.hots[header] = (block >>> 6) << 3;
+  halves[36] = -1;
   return true;
 };
 
@@ -300,26 +309,15 @@ export function bytesToEnd(ptr: bigint): number {
 }
 
 /**
- * Notes in `watch` how it is seen later that the block that holds the pointer in word 0 of the mailbox is still live:
- * [0] the word of its page's header, [1] what `kinds` has there, [2] the word of its free bit (in the bitmaps its
- * complement), [3] the bit. As long as that kind is there, `startLimits` is not 0, and the bit is 0, the block is live,
- * or another one at its place. False where that says nothing: the block is not in the first pages, or not live.
+ * Whether `closed` tells of it when the block that holds the pointer in word 0 of the mailbox ends. It does where the block
+ * is live and this arena's, in a page into which no other thread has freed.
  */
-export function watchNear(watch: Int32Array): boolean {
-  const low = halves[0]!;
-  const page = low >>> pageShift;
-  if (halves[1] !== upperHalf || page >= nearPages[0]!) return false;
+export function isOwnBlock(): boolean {
+  const page = halves[0]! >>> pageShift;
+  if (halves[1] !== upperHalf || page >= committedPages) return false;
+  const pages = page < nearPages[0]! ? near : far;
   const header = page * headerWords;
-  const bytes = bytesToEndIn(near, header, low);
-  if (bytes < 0) return false;
-  const block = ((low & pageMask) + bytes) / near.blockBytes[header]! - 1;
-  const kind = near.kinds[header]!;
-  const word = block >>> 5;
-  watch[0] = header;
-  watch[1] = kind;
-  watch[2] = (kind & 0xffff) > inlineBlocks ? ~(header * bitmapRatio + word) : header + word;
-  watch[3] = 1 << block;
-  return true;
+  return pages.owners[header] === arenaNumber && bytesToEndIn(pages, header, halves[0]!) >= 0;
 }
 
 /**

@@ -2,10 +2,10 @@
 // The functions are written out, one by one, on purpose: those that one factory makes share what the engine learns of
 // their types, and then none of them is fast.
 // Thread rule: any thread, also for blocks of other threads.
-import { reach, reached, read } from "./reach.js";
+import { forgetReached, placeAt, reached } from "./reach.js";
 
 // The compiler folds constants, but not imports.
-const reachAt = reach;
+const place = placeAt;
 const last = reached;
 
 /**
@@ -28,8 +28,13 @@ const last = reached;
  * ```
  */
 export function getInt8(ptr: bigint, offset = 0): number {
-  const at = reachAt("getInt8", ptr, offset, 1);
-  return at < 0 ? read("getInt8", ptr, offset, 1).getInt8(0) : last.block.view.getInt8(at);
+  const at = place("getInt8", ptr, offset, 1, true);
+  try {
+    return last.view.getInt8(at);
+  } catch {
+    forgetReached();
+    return getInt8(ptr, offset);
+  }
 }
 
 /**
@@ -52,8 +57,13 @@ export function getInt8(ptr: bigint, offset = 0): number {
  * ```
  */
 export function getUint8(ptr: bigint, offset = 0): number {
-  const at = reachAt("getUint8", ptr, offset, 1);
-  return at < 0 ? read("getUint8", ptr, offset, 1).getUint8(0) : last.block.view.getUint8(at);
+  const at = place("getUint8", ptr, offset, 1, true);
+  try {
+    return last.view.getUint8(at);
+  } catch {
+    forgetReached();
+    return getUint8(ptr, offset);
+  }
 }
 
 /**
@@ -76,8 +86,13 @@ export function getUint8(ptr: bigint, offset = 0): number {
  * ```
  */
 export function getInt16(ptr: bigint, offset = 0): number {
-  const at = reachAt("getInt16", ptr, offset, 2);
-  return at < 0 ? read("getInt16", ptr, offset, 2).getInt16(0, true) : last.block.view.getInt16(at, true);
+  const at = place("getInt16", ptr, offset, 2, true);
+  try {
+    return last.view.getInt16(at, true);
+  } catch {
+    forgetReached();
+    return getInt16(ptr, offset);
+  }
 }
 
 /**
@@ -100,8 +115,13 @@ export function getInt16(ptr: bigint, offset = 0): number {
  * ```
  */
 export function getUint16(ptr: bigint, offset = 0): number {
-  const at = reachAt("getUint16", ptr, offset, 2);
-  return at < 0 ? read("getUint16", ptr, offset, 2).getUint16(0, true) : last.block.view.getUint16(at, true);
+  const at = place("getUint16", ptr, offset, 2, true);
+  try {
+    return last.view.getUint16(at, true);
+  } catch {
+    forgetReached();
+    return getUint16(ptr, offset);
+  }
 }
 
 /**
@@ -124,8 +144,13 @@ export function getUint16(ptr: bigint, offset = 0): number {
  * ```
  */
 export function getInt32(ptr: bigint, offset = 0): number {
-  const at = reachAt("getInt32", ptr, offset, 4);
-  return at < 0 ? read("getInt32", ptr, offset, 4).getInt32(0, true) : last.block.view.getInt32(at, true);
+  const at = place("getInt32", ptr, offset, 4, true);
+  try {
+    return last.view.getInt32(at, true);
+  } catch {
+    forgetReached();
+    return getInt32(ptr, offset);
+  }
 }
 
 /**
@@ -148,8 +173,13 @@ export function getInt32(ptr: bigint, offset = 0): number {
  * ```
  */
 export function getUint32(ptr: bigint, offset = 0): number {
-  const at = reachAt("getUint32", ptr, offset, 4);
-  return at < 0 ? read("getUint32", ptr, offset, 4).getUint32(0, true) : last.block.view.getUint32(at, true);
+  const at = place("getUint32", ptr, offset, 4, true);
+  try {
+    return last.view.getUint32(at, true);
+  } catch {
+    forgetReached();
+    return getUint32(ptr, offset);
+  }
 }
 
 /**
@@ -172,8 +202,13 @@ export function getUint32(ptr: bigint, offset = 0): number {
  * ```
  */
 export function getInt64(ptr: bigint, offset = 0): bigint {
-  const at = reachAt("getInt64", ptr, offset, 8);
-  return at < 0 ? read("getInt64", ptr, offset, 8).getBigInt64(0, true) : last.block.view.getBigInt64(at, true);
+  const at = place("getInt64", ptr, offset, 8, true);
+  try {
+    return last.view.getBigInt64(at, true);
+  } catch {
+    forgetReached();
+    return getInt64(ptr, offset);
+  }
 }
 
 /**
@@ -196,8 +231,13 @@ export function getInt64(ptr: bigint, offset = 0): bigint {
  * ```
  */
 export function getUint64(ptr: bigint, offset = 0): bigint {
-  const at = reachAt("getUint64", ptr, offset, 8);
-  return at < 0 ? read("getUint64", ptr, offset, 8).getBigUint64(0, true) : last.block.view.getBigUint64(at, true);
+  const at = place("getUint64", ptr, offset, 8, true);
+  try {
+    return last.view.getBigUint64(at, true);
+  } catch {
+    forgetReached();
+    return getUint64(ptr, offset);
+  }
 }
 
 /**
@@ -220,8 +260,13 @@ export function getUint64(ptr: bigint, offset = 0): bigint {
  * ```
  */
 export function getFloat32(ptr: bigint, offset = 0): number {
-  const at = reachAt("getFloat32", ptr, offset, 4);
-  return at < 0 ? read("getFloat32", ptr, offset, 4).getFloat32(0, true) : last.block.view.getFloat32(at, true);
+  const at = place("getFloat32", ptr, offset, 4, true);
+  try {
+    return last.view.getFloat32(at, true);
+  } catch {
+    forgetReached();
+    return getFloat32(ptr, offset);
+  }
 }
 
 /**
@@ -244,6 +289,11 @@ export function getFloat32(ptr: bigint, offset = 0): number {
  * ```
  */
 export function getFloat64(ptr: bigint, offset = 0): number {
-  const at = reachAt("getFloat64", ptr, offset, 8);
-  return at < 0 ? read("getFloat64", ptr, offset, 8).getFloat64(0, true) : last.block.view.getFloat64(at, true);
+  const at = place("getFloat64", ptr, offset, 8, true);
+  try {
+    return last.view.getFloat64(at, true);
+  } catch {
+    forgetReached();
+    return getFloat64(ptr, offset);
+  }
 }

@@ -4,9 +4,18 @@
 // A block is looked up once. After that the words of the header table that say whether it is live (`native/inspect/`)
 // are read beside each access, and the access itself goes through a DataView. Blocks with mappings of their own have no
 // such words, and some runtimes no buffers over our memory: there every access is a call of the addon.
+//
+// Most accesses need less. A block of this thread's arena ends by a free in lib/buckets.ts, which sets all bits of the word
+// `freed`, or in a call of the core or by another thread's free, which set those of `closed` before. As long as both are 0,
+// and the pointer that of the last accesses, the block is at hand. (Where two threads free into one page at the same moment, the first one sets it
+// for both, and the other one's block may be at hand until it has. The block is in no other use until this thread drains.)
+//
+// All this is arranged for loops over one block. V8 takes what it asks of the pointer out of a loop that it peels, and
+// peels none with a branch that was never taken. So the only call is in `placeAt`, the first accesses of a thread all make
+// it, and an accessor has no branch of its own.
 // Thread rule: any thread, also for blocks of other threads; two threads that write the same bytes race, as in C.
 import { checkPointer } from "./arguments.js";
-import { nearTables, watchNear } from "./buckets.js";
+import { closed, freedHalf, isOwnBlock } from "./buckets.js";
 import { blockBuffer, stretchBuffer } from "./buffers.js";
 import { capabilities } from "./capabilities.js";
 import { invalidArgument } from "./errors.js";
@@ -35,8 +44,6 @@ type WatchedWords = readonly [WatchedWord, WatchedWord, WatchedWord, WatchedWord
 /** A block that was looked up. Its fields are flat and always the same: the fast path is mostly loads of them. */
 class ReachedBlock {
   readonly start: number;
-  /** How far behind its start the pointer is that the block was reached by. */
-  base = 0;
   readonly bytes: Uint8Array;
   readonly view: DataView;
   readonly kindWords: Int32Array;
@@ -75,27 +82,40 @@ class ReachedBlock {
 const noWord: WatchedWord = { words: new Int32Array(1), index: 0, mask: 0, value: 0 };
 const noBlock = new ReachedBlock(0, new Uint8Array(0), [noWord, noWord, noWord, noWord]);
 
-/** The block that was reached last, and the pointer that it was reached by. A field: the engine keeps those at hand. */
-export const reached = { block: noBlock };
+// The two blocks that were looked up last, as many programs read from one and write to the other: the pointers by which,
+// and how many bytes of the blocks come before these.
+const lastBlocks: ReachedBlock[] = [noBlock, noBlock];
+const lastPtrs = new BigInt64Array(16);
+const lastBases = new Int32Array(64);
+/** Which of them is the last one, 0 or 1. */
+let which = 0;
+
+/** What the accessors read and write through, where `placeAt` says. A field: the engine keeps those at hand. */
+export const reached = (() => {
+  binding.reached ??= { view: values };
+  return binding.reached;
+})();
 const last = reached;
-const lastPtr = new BigInt64Array(16);
 
-// Most blocks are in the first pages, whose tables are at addresses that the compiler knows: for these the words are
-// looked at there. (Arrays as short as what they hold would be slower: the engine can move them.)
-const { kinds, startLimits, inlineBits, bitmaps } = nearTables;
-/** What `watchNear` notes of the last block: header, kind, word, bit. */
-const watched = new Int32Array(64);
-/** What no header has. */
-const noKind = -1;
-watched[1] = noKind;
+// The words behind the mailbox (`native/node/environment.h`): the pointer to the block at hand, the bytes of the block
+// that follow it, and those before it.
+const signed = new BigInt64Array(binding.mailbox);
+const unsigned = new Uint32Array(binding.mailbox);
+const ptrWord = 16;
+const leftHalf = 34;
+const baseHalf = 35;
+const freed = freedHalf;
+const closedWords = closed;
+let blockAtHand = noBlock;
+/** Fewer bytes than this are never at hand: no value is longer, so that a subtraction does not wrap. */
+const leastLeft = 8;
+if (unsigned[leftHalf]! < leastLeft) unsigned[leftHalf] = leastLeft;
 
-const isFree = (word: number, bit: number): boolean => ((word < 0 ? bitmaps[~word]! : inlineBits[word]!) & bit) !== 0;
-
-/** True when the last block is in the first pages, and live. */
-const isNearAndLive = (): boolean => {
-  const header = watched[0]!;
-  return kinds[header] === watched[1] && startLimits[header] !== 0 && !isFree(watched[2]!, watched[3]!);
-};
+// A block is at hand from the eighth access in a row: to bring one there costs as much as some accesses. The first ones of
+// a thread are looked up in any case, so that the engine knows this way.
+const accessesUntilHand = 8;
+const accessesUntilNextTry = 1000;
+let accesses = -64;
 
 /** Blocks that were reached before, by a hash of the pointer: upper bits of its product with a number of many bits. */
 const knownBits = 10;
@@ -113,50 +133,135 @@ function isLive(block: ReachedBlock): boolean {
   );
 }
 
+/** Writes a value at that place of the view, in another form where it has to be, or throws where it does not fit. */
+export type Put = (view: DataView, at: number, value: unknown) => void;
+
 /**
- * Where in `last` the value of `size` bytes at `ptr + offset` is; -1 where it takes a call to reach it. Throws when the
- * value is not in the live block that holds `ptr`.
+ * Where in `reached` the value of `size` bytes at `ptr + offset` is to be read, or `value` to be written, which does not
+ * fit unless `isFit`. Less than 0 where it has been written already. Throws when it is not in the live block that holds
+ * `ptr`.
  */
-export function reach(call: string, ptr: bigint, offset: number, size: number): number {
-  const { block } = last;
-  if (
-    typeof ptr === "bigint" &&
-    ptr === lastPtr[0] &&
-    typeof offset === "number" &&
-    offset >>> 0 === offset &&
-    (isNearAndLive() || isLive(block))
-  ) {
-    const at = block.base + offset;
-    // A program can take the memory away from a buffer: then `bytes` is empty.
-    if (at <= block.bytes.length - size) return at;
+export const placeAt = (
+  call: string,
+  ptr: bigint,
+  offset: number,
+  size: number,
+  isFit: boolean,
+  value?: unknown,
+  put?: Put,
+): number =>
+  ptr === signed[ptrWord] &&
+  typeof offset === "number" &&
+  (offset | 0) === offset &&
+  (offset | closedWords[0]! | unsigned[freed]!) >>> 0 <= (unsigned[leftHalf]! - size) >>> 0 &&
+  isFit
+    ? (unsigned[baseHalf]! + offset) | 0
+    : placeSlow(call, ptr, offset, size, isFit, value, put) | 0;
+
+/**
+ * As placeAt, whatever is at hand; the block that it finds is at hand then. One long function on purpose: what has less
+ * than 460 bytes of code, the engine would put into a loop that it calls for one access in many, and not peel that.
+ */
+function placeSlow(
+  call: string,
+  ptr: bigint,
+  offset: number,
+  size: number,
+  isFit: boolean,
+  value: unknown,
+  put?: Put,
+): number {
+  if (unsigned[freed] !== 0 && closedWords[0] === 0 && ptr === signed[ptrWord] && blockAtHand.view === last.view) {
+    // Something was freed here, and this or another block is live at its place.
+    pointers[0] = ptr;
+    if (isOwnBlock()) {
+      unsigned[freed] = 0;
+      const isInside = typeof offset === "number" && (offset | 0) === offset && offset >= 0;
+      if (isInside && offset <= unsigned[leftHalf]! - size && isFit) return (unsigned[baseHalf]! + offset) | 0;
+    }
   }
-  return reachSlow(call, ptr, offset, size);
+  let at = -1;
+  if (typeof ptr === "bigint" && typeof offset === "number" && offset >>> 0 === offset) {
+    if (ptr !== lastPtrs[which] && ptr === lastPtrs[which ^ 1]) {
+      which ^= 1;
+      accesses = Math.min(accesses, 0);
+    }
+    const block = lastBlocks[which]!;
+    if (ptr === lastPtrs[which] && isLive(block)) {
+      at = lastBases[which]! + offset;
+      // A program can take the memory away from a buffer: then `bytes` is empty.
+      if (at > block.bytes.length - size) at = -1;
+    }
+  }
+  if (at < 0) {
+    checkPointer(ptr, call);
+    if (!(Number.isSafeInteger(offset) && offset >= 0)) {
+      throw invalidArgument("offset", "a non-negative safe integer", offset);
+    }
+    pointers[0] = ptr;
+    const address = halves[1]! * 2 ** 32 + halves[0]!;
+    const place = Math.imul(halves[0]!, spread) >>> (32 - knownBits);
+    const block = blockReached(address, place) ?? reachAnew(call, ptr, offset + size);
+    if (block === undefined) return placeByCall(call, ptr, offset, size, value, put);
+    known[place] = block;
+    if (ptr !== lastPtrs[which]) {
+      which ^= 1;
+      accesses = Math.min(accesses, 0);
+    }
+    lastBlocks[which] = block;
+    lastPtrs[which] = ptr;
+    lastBases[which] = address - block.start;
+    at = lastBases[which]! + offset;
+    if (at > block.bytes.length - size) throw boundsError(call, ptr, offset + size);
+  }
+  forgetReached();
+  last.view = lastBlocks[which]!.view;
+  if (accesses++ >= accessesUntilHand) bringToHand(ptr);
+  if (isFit) return at;
+  put!(last.view, at, value);
+  return -1;
 }
 
-function reachSlow(call: string, ptr: bigint, offset: number, size: number): number {
-  checkPointer(ptr, call);
-  if (!(Number.isSafeInteger(offset) && offset >= 0)) {
-    throw invalidArgument("offset", "a non-negative safe integer", offset);
+/** As placeSlow, of a block whose bytes can only be reached by a call. */
+function placeByCall(call: string, ptr: bigint, offset: number, size: number, value: unknown, put?: Put): number {
+  if (put === undefined) {
+    forgetReached();
+    read(call, ptr, offset, size);
+    last.view = values;
+    return 0;
   }
+  put(values, writtenAt, value);
+  write(call, ptr, offset, size);
+  return -1;
+}
+
+/** Forgets the block at hand: a program has taken the memory away from its buffer. */
+export function forgetReached(): void {
+  closedWords[0] = -1;
+}
+
+/** Of the last block, which is live, and was reached by `ptr`. */
+function bringToHand(ptr: bigint): void {
+  accesses = accessesUntilHand - accessesUntilNextTry;
+  const base = lastBases[which]!;
+  blockAtHand = lastBlocks[which]!;
+  const left = blockAtHand.bytes.length - base;
+  if (left < leastLeft) return;
+  signed[ptrWord] = ptr;
+  unsigned[leftHalf] = left;
+  unsigned[baseHalf] = base;
   pointers[0] = ptr;
-  const address = halves[1]! * 2 ** 32 + halves[0]!;
-  const place = Math.imul(halves[0]!, spread) >>> (32 - knownBits);
-  const block = blockReached(address, place) ?? reachAnew(call, ptr, offset + size);
-  if (block === undefined) return -1;
-  known[place] = block;
-  last.block = block;
-  lastPtr[0] = ptr;
-  pointers[0] = ptr;
-  if (!watchNear(watched)) watched[1] = noKind;
-  // An integer, and never a double that looks like one: a field that was once a double stays a slow one.
-  block.base = (address - block.start) | 0;
-  if (block.base + offset <= block.bytes.length - size) return block.base + offset;
-  throw boundsError(call, ptr, offset + size);
+  // First this, then the look: a thread that frees does it the other way round.
+  Atomics.store(closedWords, 0, 0);
+  unsigned[freed] = 0;
+  if (isOwnBlock()) accesses = 0;
+  else forgetReached();
 }
 
 /** The block that holds the address, if it was reached before and is still live. */
 function blockReached(address: number, place: number): ReachedBlock | undefined {
-  if (hasLive(last.block, address)) return last.block;
+  const lastBlock = lastBlocks[which]!;
+  if (hasLive(lastBlock, address)) return lastBlock;
   const block = known[place]!;
   return hasLive(block, address) ? block : undefined;
 }
@@ -222,17 +327,16 @@ function newWindow(ptr: bigint, n: number, address: number): Int32Array | undefi
   return words;
 }
 
-/** Reads a value by a call; where it is then. */
-export function read(call: string, ptr: bigint, offset: number, size: number): DataView {
+/** Reads a value by a call, into word 0. */
+function read(call: string, ptr: bigint, offset: number, size: number): void {
   pointers[0] = ptr;
   numbers[1] = offset;
   numbers[2] = size;
   if (callRead() === undefined) throw boundsError(call, ptr, offset + size);
-  return values;
 }
 
 /** Writes the value in word 3 by a call. */
-export function write(call: string, ptr: bigint, offset: number, size: number): void {
+function write(call: string, ptr: bigint, offset: number, size: number): void {
   pointers[0] = ptr;
   numbers[1] = offset;
   numbers[2] = size;

@@ -2,12 +2,25 @@
 // The functions are written out, one by one, on purpose: those that one factory makes share what the engine learns of
 // their types, and then none of them is fast.
 // Thread rule: any thread, also for blocks of other threads; two threads that write the same bytes race, as in C.
-import { reach, reached, values, write, writtenAt } from "./reach.js";
-import { floatError, integerError, signedFrom, unsignedFrom } from "./values.js";
+import { forgetReached, type Put, placeAt, reached } from "./reach.js";
+import { floatFrom, integerFrom, signedFrom, unsignedFrom } from "./values.js";
 
 // The compiler folds constants, but not imports.
-const reachAt = reach;
+const place = placeAt;
 const last = reached;
+
+const putInt8: Put = (view, at, value) => view.setInt8(at, integerFrom(value as number, -(2 ** 7), 2 ** 7 - 1));
+const putUint8: Put = (view, at, value) => view.setUint8(at, integerFrom(value as number, 0, 2 ** 8 - 1));
+const putInt16: Put = (view, at, value) =>
+  view.setInt16(at, integerFrom(value as number, -(2 ** 15), 2 ** 15 - 1), true);
+const putUint16: Put = (view, at, value) => view.setUint16(at, integerFrom(value as number, 0, 2 ** 16 - 1), true);
+const putInt32: Put = (view, at, value) =>
+  view.setInt32(at, integerFrom(value as number, -(2 ** 31), 2 ** 31 - 1), true);
+const putUint32: Put = (view, at, value) => view.setUint32(at, integerFrom(value as number, 0, 2 ** 32 - 1), true);
+const putInt64: Put = (view, at, value) => view.setBigInt64(at, signedFrom(value as bigint), true);
+const putUint64: Put = (view, at, value) => view.setBigUint64(at, unsignedFrom(value as bigint), true);
+const putFloat32: Put = (view, at, value) => view.setFloat32(at, floatFrom(value as number), true);
+const putFloat64: Put = (view, at, value) => view.setFloat64(at, floatFrom(value as number), true);
 
 /**
  * Writes a signed 8-bit integer, little endian, as node:ffi's function of this name; checked. Cost, `ptr` and `offset`: as
@@ -26,14 +39,15 @@ const last = reached;
  * ```
  */
 export function setInt8(ptr: bigint, offset: number, value: number): void {
-  const at = reachAt("setInt8", ptr, offset, 1);
-  if (typeof value !== "number" || (value << 24) >> 24 !== value) throw integerError(value, -(2 ** 7), 2 ** 7 - 1);
-  if (at >= 0) {
-    last.block.view.setInt8(at, value);
-    return;
+  const isFit = typeof value === "number" && (value << 24) >> 24 === value;
+  const at = place("setInt8", ptr, offset, 1, isFit, value, putInt8);
+  if (at < 0) return;
+  try {
+    last.view.setInt8(at, value);
+  } catch {
+    forgetReached();
+    setInt8(ptr, offset, value);
   }
-  values.setInt8(writtenAt, value);
-  write("setInt8", ptr, offset, 1);
 }
 
 /**
@@ -53,14 +67,15 @@ export function setInt8(ptr: bigint, offset: number, value: number): void {
  * ```
  */
 export function setUint8(ptr: bigint, offset: number, value: number): void {
-  const at = reachAt("setUint8", ptr, offset, 1);
-  if (typeof value !== "number" || (value & 0xff) !== value) throw integerError(value, 0, 2 ** 8 - 1);
-  if (at >= 0) {
-    last.block.view.setUint8(at, value);
-    return;
+  const isFit = typeof value === "number" && (value & 0xff) === value;
+  const at = place("setUint8", ptr, offset, 1, isFit, value, putUint8);
+  if (at < 0) return;
+  try {
+    last.view.setUint8(at, value);
+  } catch {
+    forgetReached();
+    setUint8(ptr, offset, value);
   }
-  values.setUint8(writtenAt, value);
-  write("setUint8", ptr, offset, 1);
 }
 
 /**
@@ -80,14 +95,15 @@ export function setUint8(ptr: bigint, offset: number, value: number): void {
  * ```
  */
 export function setInt16(ptr: bigint, offset: number, value: number): void {
-  const at = reachAt("setInt16", ptr, offset, 2);
-  if (typeof value !== "number" || (value << 16) >> 16 !== value) throw integerError(value, -(2 ** 15), 2 ** 15 - 1);
-  if (at >= 0) {
-    last.block.view.setInt16(at, value, true);
-    return;
+  const isFit = typeof value === "number" && (value << 16) >> 16 === value;
+  const at = place("setInt16", ptr, offset, 2, isFit, value, putInt16);
+  if (at < 0) return;
+  try {
+    last.view.setInt16(at, value, true);
+  } catch {
+    forgetReached();
+    setInt16(ptr, offset, value);
   }
-  values.setInt16(writtenAt, value, true);
-  write("setInt16", ptr, offset, 2);
 }
 
 /**
@@ -107,14 +123,15 @@ export function setInt16(ptr: bigint, offset: number, value: number): void {
  * ```
  */
 export function setUint16(ptr: bigint, offset: number, value: number): void {
-  const at = reachAt("setUint16", ptr, offset, 2);
-  if (typeof value !== "number" || (value & 0xffff) !== value) throw integerError(value, 0, 2 ** 16 - 1);
-  if (at >= 0) {
-    last.block.view.setUint16(at, value, true);
-    return;
+  const isFit = typeof value === "number" && (value & 0xffff) === value;
+  const at = place("setUint16", ptr, offset, 2, isFit, value, putUint16);
+  if (at < 0) return;
+  try {
+    last.view.setUint16(at, value, true);
+  } catch {
+    forgetReached();
+    setUint16(ptr, offset, value);
   }
-  values.setUint16(writtenAt, value, true);
-  write("setUint16", ptr, offset, 2);
 }
 
 /**
@@ -134,14 +151,15 @@ export function setUint16(ptr: bigint, offset: number, value: number): void {
  * ```
  */
 export function setInt32(ptr: bigint, offset: number, value: number): void {
-  const at = reachAt("setInt32", ptr, offset, 4);
-  if (typeof value !== "number" || (value | 0) !== value) throw integerError(value, -(2 ** 31), 2 ** 31 - 1);
-  if (at >= 0) {
-    last.block.view.setInt32(at, value, true);
-    return;
+  const isFit = typeof value === "number" && (value | 0) === value;
+  const at = place("setInt32", ptr, offset, 4, isFit, value, putInt32);
+  if (at < 0) return;
+  try {
+    last.view.setInt32(at, value, true);
+  } catch {
+    forgetReached();
+    setInt32(ptr, offset, value);
   }
-  values.setInt32(writtenAt, value, true);
-  write("setInt32", ptr, offset, 4);
 }
 
 /**
@@ -161,14 +179,15 @@ export function setInt32(ptr: bigint, offset: number, value: number): void {
  * ```
  */
 export function setUint32(ptr: bigint, offset: number, value: number): void {
-  const at = reachAt("setUint32", ptr, offset, 4);
-  if (typeof value !== "number" || value >>> 0 !== value) throw integerError(value, 0, 2 ** 32 - 1);
-  if (at >= 0) {
-    last.block.view.setUint32(at, value, true);
-    return;
+  const isFit = typeof value === "number" && value >>> 0 === value;
+  const at = place("setUint32", ptr, offset, 4, isFit, value, putUint32);
+  if (at < 0) return;
+  try {
+    last.view.setUint32(at, value, true);
+  } catch {
+    forgetReached();
+    setUint32(ptr, offset, value);
   }
-  values.setUint32(writtenAt, value, true);
-  write("setUint32", ptr, offset, 4);
 }
 
 /**
@@ -188,14 +207,15 @@ export function setUint32(ptr: bigint, offset: number, value: number): void {
  * ```
  */
 export function setInt64(ptr: bigint, offset: number, value: bigint | number): void {
-  const at = reachAt("setInt64", ptr, offset, 8);
-  const word = signedFrom(value);
-  if (at >= 0) {
-    last.block.view.setBigInt64(at, word, true);
-    return;
+  const isFit = typeof value === "bigint" && BigInt.asIntN(64, value) === value;
+  const at = place("setInt64", ptr, offset, 8, isFit, value, putInt64);
+  if (at < 0) return;
+  try {
+    last.view.setBigInt64(at, value as bigint, true);
+  } catch {
+    forgetReached();
+    setInt64(ptr, offset, value);
   }
-  values.setBigInt64(writtenAt, word, true);
-  write("setInt64", ptr, offset, 8);
 }
 
 /**
@@ -215,14 +235,15 @@ export function setInt64(ptr: bigint, offset: number, value: bigint | number): v
  * ```
  */
 export function setUint64(ptr: bigint, offset: number, value: bigint | number): void {
-  const at = reachAt("setUint64", ptr, offset, 8);
-  const word = unsignedFrom(value);
-  if (at >= 0) {
-    last.block.view.setBigUint64(at, word, true);
-    return;
+  const isFit = typeof value === "bigint" && BigInt.asUintN(64, value) === value;
+  const at = place("setUint64", ptr, offset, 8, isFit, value, putUint64);
+  if (at < 0) return;
+  try {
+    last.view.setBigUint64(at, value as bigint, true);
+  } catch {
+    forgetReached();
+    setUint64(ptr, offset, value);
   }
-  values.setBigUint64(writtenAt, word, true);
-  write("setUint64", ptr, offset, 8);
 }
 
 /**
@@ -242,14 +263,15 @@ export function setUint64(ptr: bigint, offset: number, value: bigint | number): 
  * ```
  */
 export function setFloat32(ptr: bigint, offset: number, value: number): void {
-  const at = reachAt("setFloat32", ptr, offset, 4);
-  if (typeof value !== "number") throw floatError(value);
-  if (at >= 0) {
-    last.block.view.setFloat32(at, value, true);
-    return;
+  const isFit = typeof value === "number";
+  const at = place("setFloat32", ptr, offset, 4, isFit, value, putFloat32);
+  if (at < 0) return;
+  try {
+    last.view.setFloat32(at, value, true);
+  } catch {
+    forgetReached();
+    setFloat32(ptr, offset, value);
   }
-  values.setFloat32(writtenAt, value, true);
-  write("setFloat32", ptr, offset, 4);
 }
 
 /**
@@ -269,12 +291,13 @@ export function setFloat32(ptr: bigint, offset: number, value: number): void {
  * ```
  */
 export function setFloat64(ptr: bigint, offset: number, value: number): void {
-  const at = reachAt("setFloat64", ptr, offset, 8);
-  if (typeof value !== "number") throw floatError(value);
-  if (at >= 0) {
-    last.block.view.setFloat64(at, value, true);
-    return;
+  const isFit = typeof value === "number";
+  const at = place("setFloat64", ptr, offset, 8, isFit, value, putFloat64);
+  if (at < 0) return;
+  try {
+    last.view.setFloat64(at, value, true);
+  } catch {
+    forgetReached();
+    setFloat64(ptr, offset, value);
   }
-  values.setFloat64(writtenAt, value, true);
-  write("setFloat64", ptr, offset, 8);
 }

@@ -57,7 +57,7 @@ function prepare(
 
 /** By pointer and by Block, in order and in an order without pattern. */
 function workload(name: string, what: string, bytes: number, loops: Loops): ScriptWorkload[] {
-  const common = { steps: 4000, operationsPerStep: kPlaces, needs: [["access"]] as const, hasLatency: false };
+  const common = { steps: 40_000, operationsPerStep: kPlaces, needs: [["access"]] as const, hasLatency: false };
   return [false, true].flatMap((isOwned) =>
     [false, true].map((isRandom) => ({
       ...common,

@@ -129,14 +129,17 @@ export interface NativeTables {
   readonly hotOffset: number;
   readonly nextWord: number;
   readonly freeBits: number;
-  /** Offset in the arena. */
+  /** Offsets in the arena. */
   readonly pageWord: number;
+  readonly scriptClosed: number;
 }
 
 export interface Binding {
   /** Undefined where the runtime allows no such buffers, or the addresses are not such as lib/buckets.ts reckons with. */
   readonly tables?: NativeTables;
   readonly mailbox: ArrayBuffer;
+  /** Set by lib/reach.ts: what every copy of the package in this thread shares, as it shares the mailbox. */
+  reached?: { view: DataView };
   readonly misuse: {
     readonly doubleFree: number;
     readonly interiorPointer: number;

@@ -71,6 +71,7 @@ HeapLayout heap_layout() {
       .next_word = offsetof(PageHeader, next_word),
       .free_bits = offsetof(PageHeader, inline_free_bits),
       .page_word = offsetof(Arena, page_word),
+      .script_closed = offsetof(Arena, script_closed),
       .arena_bytes = sizeof(Arena),
       .class_count = kClassCount,
       .class_bytes = kClassTable.bytes,

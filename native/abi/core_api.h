@@ -53,7 +53,9 @@ struct HeapLayout {
   uint64_t next_word;     // uint32_t: where the search for another word goes on
   uint64_t free_bits;
   // In an arena.
-  uint64_t page_word;  // uint32_t for each class: where the current page's header begins, in words of 32 bits
+  uint64_t page_word;      // uint32_t for each class: where the current page's header begins, in words of 32 bits
+  uint64_t script_closed;  // uint32_t: ~0 since a block may have ended otherwise than by a free above; the runtime
+                           // clears it
   uint64_t arena_bytes;
   uint64_t class_count;
   const uint32_t* class_bytes;

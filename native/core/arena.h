@@ -130,12 +130,24 @@ struct Arena {
   Arena* next;                      // of all arenas, for ever
   Arena* next_abandoned;            // of the abandoned ones, under arenas_lock
   uint32_t script_number;           // not 0 for arenas that a runtime serves by itself (abi/core_api.h)
+  uint32_t script_closed;           // ~0 from when one of its blocks may have ended in the core, here or in another
+                                    // thread, until its runtime has seen it
   uint32_t page_word[kClassCount];  // where the header of each bucket's current page begins in the primary region's
                                     // table, in words of 32 bits; 0: no page, or one that is not in reach of a runtime
                                     // that looks here (abi/core_api.h)
   Bucket buckets[kClassCount];
   PageList full[kClassCount];  // the full pages of each bucket
 };
+
+/// Sends every free of the page through the core's slow path, until page_open_fast_path(). Any thread.
+inline void page_close_fast_path(PageHeader* page) {
+  if constexpr (!kHasChecks) return;
+  bool is_script = load_relaxed(page->script_owner) != 0;
+  store_relaxed(page->start_limit, 0u);
+  store_relaxed(page->script_owner, 0u);
+  // release: the runtime clears it first, and then looks whether the page is closed
+  if (is_script) __atomic_store_n(&owner_of(*page)->script_closed, ~0u, __ATOMIC_RELEASE);
+}
 
 /// What buckets without a current page point at: it has no free bit, so that no block is ever taken from it.
 extern PageHeader no_page;
@@ -173,6 +185,7 @@ constexpr Arena::Arena()
       next(nullptr),
       next_abandoned(nullptr),
       script_number(0),
+      script_closed(0),
       page_word{},
       buckets{},
       full{} {

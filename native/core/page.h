@@ -185,13 +185,6 @@ inline bool is_settled(const PageHeader& page) { return __atomic_load_n(&page.bl
 /// Blocks handed out. For the owner, or where the page stands still.
 inline uint32_t used_of(const PageHeader& page) { return page.countdown + page.notify_at; }
 
-/// Sends every free of the page through the core's slow path, until page_open_fast_path().
-inline void page_close_fast_path(PageHeader* page) {
-  if constexpr (!kHasChecks) return;
-  store_relaxed(page->start_limit, 0u);
-  store_relaxed(page->script_owner, 0u);
-}
-
 /// Sets the number of blocks in use at which a free is noticed.
 inline void set_notify(PageHeader& page, uint32_t notify_at) {
   store_relaxed(page.countdown, used_of(page) - notify_at);

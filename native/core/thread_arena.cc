@@ -177,6 +177,7 @@ Arena* arena_open() {
 
 Arena* arena_switch(Arena* arena) {
   Arena* was = arena_own();
+  if (arena->script_number != 0) store_relaxed(arena->script_closed, ~0u);
   *arena_place() = arena;
   return was;
 }

@@ -9,7 +9,7 @@ const CoreApi* core() {
 
 Environment::Environment(Napi::Env env)
     : core(node::core()), arena(core->arena_open()), blocks(env, this), arenas(env) {
-  Napi::ArrayBuffer buffer = Napi::ArrayBuffer::New(env, kMailboxWords * sizeof(MailboxWord));
+  Napi::ArrayBuffer buffer = Napi::ArrayBuffer::New(env, (kMailboxWords + kReachedWords) * sizeof(MailboxWord));
   mailbox = static_cast<MailboxWord*>(buffer.Data());
   mailbox_buffer = Napi::Persistent(buffer);
 }

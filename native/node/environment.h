@@ -8,7 +8,7 @@
 // pointer is a whole 64-bit word, any other quantity a double. The return value is undefined, or the number of a
 // misuse.
 //
-//   mailbox    | word 0 | word 1 | ... | word kMailboxWords-1 |       an ArrayBuffer of its own for each environment
+//   mailbox    | word 0 | word 1 | ... | word kMailboxWords-1 | block at hand |    an ArrayBuffer for each environment
 #pragma once
 
 #include <napi.h>
@@ -31,6 +31,8 @@ union MailboxWord {
 static_assert(sizeof(MailboxWord) == sizeof(uint64_t));
 
 constexpr size_t kMailboxWords = 16;
+/// Behind them is what lib/reach.ts keeps of the block at hand.
+constexpr size_t kReachedWords = 3;
 
 /// The table of the core that this process uses.
 const CoreApi* core();

@@ -56,6 +56,7 @@ void set_places(Napi::Object tables, const HeapLayout& layout) {
   set_number(env, tables, "nextWord", layout.next_word);
   set_number(env, tables, "freeBits", layout.free_bits);
   set_number(env, tables, "pageWord", layout.page_word);
+  set_number(env, tables, "scriptClosed", layout.script_closed);
 }
 
 Napi::Value numbers_from(Napi::Env env, const uint32_t* numbers, uint64_t count) {

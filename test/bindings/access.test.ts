@@ -1,6 +1,7 @@
 // Getters and setters: the same bytes as a DataView has, every bound, every pointer that is none, and blocks that end
 // while this thread knows their address.
 import { once } from "node:events";
+import { createRequire } from "node:module";
 import { Worker } from "node:worker_threads";
 import {
   alignedAlloc,
@@ -259,6 +260,148 @@ function sharedOver(ptr: bigint, length: number): Uint8Array | undefined {
     return undefined;
   }
 }
+
+/** Reads so often that the block is at hand afterwards (lib/reach.ts). */
+function bringToHand(ptr: bigint): void {
+  for (let i = 0; i < 300; i++) getUint8(ptr, i & 15);
+}
+
+/** Frees blocks in a worker. */
+async function freeElsewhere(blocks: bigint[]): Promise<void> {
+  const worker = new Worker(new URL("../support/free-blocks.mjs", import.meta.url), { workerData: blocks });
+  await Promise.all([once(worker, "message"), once(worker, "exit")]);
+}
+
+describe.runIf(isOwnHeap)("a block that was reached many times in a row", () => {
+  const gone = /^ERR_(OUT_OF_BOUNDS|FOREIGN_POINTER)$/;
+
+  function expectGone(ptr: bigint): void {
+    expect(codeOf(() => getUint8(ptr, 8))).toMatch(gone);
+    expect(codeOf(() => setUint8(ptr, 8, 1))).toMatch(gone);
+  }
+
+  test.each(kinds)("is out of reach at once where it is freed: $kind", ({ size }) => {
+    const neighbours = Array.from({ length: size > megabyte ? 1 : 40 }, () => malloc(size + 16));
+    for (let turn = 0; turn < 20; turn++) {
+      const ptr = malloc(size + 16);
+      bringToHand(ptr);
+      free(ptr);
+      expectGone(ptr);
+    }
+    for (const ptr of neighbours) free(ptr);
+  });
+
+  test("is in reach while others are freed, and so is what is next at its place", () => {
+    const others = Array.from({ length: 40 }, () => malloc(64));
+    let ptr = malloc(64);
+    for (const [i, other] of others.entries()) {
+      bringToHand(ptr);
+      free(other);
+      setInt32(ptr, 60, i);
+      expect(getInt32(ptr, 60)).toBe(i);
+      free(ptr);
+      const next = malloc(64);
+      expect(getInt32(next, 60)).toBe(next === ptr ? i : getInt32(next, 60));
+      if (next !== ptr) expectGone(ptr);
+      ptr = next;
+    }
+    free(ptr);
+  });
+
+  test.each(kinds)("is out of reach once another thread has freed it: $kind", async ({ size }) => {
+    const ptr = malloc(size + 16);
+    const neighbour = malloc(size + 16);
+    bringToHand(ptr);
+    await freeElsewhere([ptr]);
+    expectGone(ptr);
+    bringToHand(neighbour);
+    await freeElsewhere([neighbour]);
+    expectGone(neighbour);
+  });
+
+  test("is out of reach where a realloc has moved it away", () => {
+    for (let turn = 0; turn < 20; turn++) {
+      const ptr = calloc(100);
+      bringToHand(ptr);
+      const moved = realloc(ptr, 5000);
+      expect(moved).not.toBe(ptr);
+      expectGone(ptr);
+      free(moved);
+    }
+  });
+
+  test("is out of reach once another thread has freed it while a SharedArrayBuffer keeps its memory", async () => {
+    const ptr = calloc(100);
+    const kept = sharedOver(ptr, 100);
+    bringToHand(ptr);
+    await freeElsewhere([ptr]);
+    expectGone(ptr);
+    if (kept !== undefined) expect(kept[8]).toBe(0);
+  });
+
+  test("is not taken for another one by a pointer or an offset that is none", () => {
+    const ptr = calloc(64);
+    const wrong = [0n, -1n, -ptr, ptr + 2n ** 64n, ptr - 2n ** 64n, -(2n ** 63n), 2n ** 63n];
+    for (const other of wrong) {
+      bringToHand(ptr);
+      expect(codeOf(() => getUint8(other))).toBe("ERR_FOREIGN_POINTER");
+    }
+    for (const offset of [-1, 0.5, Number.NaN, -(2 ** 31), -(2 ** 32)]) {
+      bringToHand(ptr);
+      expect(codeOf(() => getUint8(ptr, offset))).toBe("ERR_INVALID_ARGUMENT");
+      expect(codeOf(() => setUint8(ptr, offset, 1))).toBe("ERR_INVALID_ARGUMENT");
+    }
+    for (const offset of [64, 2 ** 31, 2 ** 32, 2 ** 32 + 8]) {
+      bringToHand(ptr);
+      expect(codeOf(() => getUint8(ptr, offset))).toBe("ERR_OUT_OF_BOUNDS");
+    }
+    bringToHand(ptr);
+    expect(codeOf(() => getInt32(ptr, 61))).toBe("ERR_OUT_OF_BOUNDS");
+    expect(codeOf(() => setUint8(ptr, 8, 256))).toBe("ERR_INVALID_ARGUMENT");
+    expect(getUint8(ptr, 8)).toBe(0);
+    free(ptr);
+  });
+
+  test("does not reach behind the end by an inner pointer", () => {
+    const ptr = calloc(64);
+    for (let inner = 48n; inner < 64n; inner++) {
+      for (let i = 0; i < 300; i++) getUint8(ptr + inner);
+      expect(codeOf(() => getInt32(ptr + inner, Number(61n - inner)))).toMatch(
+        /^ERR_(OUT_OF_BOUNDS|INVALID_ARGUMENT)$/,
+      );
+      expect(codeOf(() => getUint8(ptr + inner, Number(64n - inner)))).toBe("ERR_OUT_OF_BOUNDS");
+    }
+    free(ptr);
+  });
+
+  test("is out of reach when the other copy of the package in this thread frees it", () => {
+    const other = createRequire(import.meta.url)("pagerun") as typeof import("pagerun");
+    const [ptr, second] = [calloc(64), calloc(64)];
+    bringToHand(ptr);
+    other.setInt32(second, 0, 7);
+    for (let i = 0; i < 300; i++) expect(other.getInt32(second)).toBe(7);
+    expect(getInt32(ptr)).toBe(0);
+    bringToHand(ptr);
+    other.free(ptr);
+    expectGone(ptr);
+    expect(getInt32(second)).toBe(7);
+    free(second);
+  });
+
+  test("is reached again when a program has taken the memory away from the buffer under it", () => {
+    const ptr = calloc(100);
+    bringToHand(ptr);
+    const { buffer } = view(ptr, 100) as Uint8Array<ArrayBuffer>;
+    try {
+      structuredClone(buffer, { transfer: [buffer] });
+    } catch {
+      // Some runtimes refuse it; then there is nothing to recover from.
+    }
+    setInt32(ptr, 8, 1);
+    expect(getInt32(ptr, 8)).toBe(1);
+    free(ptr);
+  });
+});
 
 describe("where there are no external ArrayBuffers", () => {
   afterEach(() => {
