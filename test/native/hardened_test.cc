@@ -449,6 +449,25 @@ TEST("a reset of a hardened arena clears what was live, so that nothing is found
   EXPECT_VERIFIED();
 }
 
+TEST("a large block that grows by little moves seldom, and ends at a page without access each time") {
+  harden(kAllPolicies);
+  constexpr size_t kFirstBytes = 9 << 20, kStepBytes = 64 << 10, kLastBytes = 36 << 20;
+  auto* block = static_cast<char*>(allocate(kFirstBytes));
+  uint32_t moves = 0;
+  for (size_t bytes = kFirstBytes; bytes <= kLastBytes; bytes += kStepBytes) {
+    void* grown = nullptr;
+    EXPECT_EQ(reallocate(block, bytes, &grown), Misuse::kNone);
+    if (!EXPECT(grown != nullptr)) break;
+    moves += grown != block;
+    block = static_cast<char*>(grown);
+    block[bytes - 1] = 7;
+    if (!harness::kSanitized && bytes % (8 << 20) == 0) EXPECT_EQ(signal_at(block + bytes, true), SIGSEGV);
+  }
+  EXPECT_AT_MOST(moves, 25u);  // of 432 steps: to memory that is at hand, and to a quarter more each time
+  EXPECT_EQ(block[kFirstBytes - 1], 7);
+  EXPECT_EQ(deallocate(block), Misuse::kNone);
+}
+
 TEST("realloc of a large block to more than there is refuses, and the block stays") {
   harden(kAllPolicies);
   for (size_t bytes : {size_t{100000}, size_t{64} << 20}) {
