@@ -249,15 +249,16 @@ PageHeader* RunList::take(uint32_t pages, uint32_t align_pages) {
   return run == nullptr && drop_guards_locked() ? take_anywhere_locked(pages, align_pages) : run;
 }
 
-// Where memory is exhausted, guards between free pages keep long runs from being had.
+// Where memory is exhausted, guards between free pages keep long runs from being had; and what would be committed
+// behind a guard is one mapping more, which the system may not have.
 bool RunList::drop_guards_locked() {
   bool is_any = false;
   PageHeader* next = nullptr;
   for (PageHeader* guard = guard_pages_.first(); guard != nullptr; guard = next) {
     next = guard->next;
-    bool is_between =
-        kind_of(guard - 1) == PageKind::kFree && is_in_header_table(guard + 1) && kind_of(guard + 1) == PageKind::kFree;
-    if (!is_between || !os::commit(guard->start, kPageBytes)) continue;
+    bool is_last = !is_in_header_table(guard + 1);
+    bool is_between = !is_last && kind_of(guard - 1) == PageKind::kFree && kind_of(guard + 1) == PageKind::kFree;
+    if ((!is_last && !is_between) || !os::commit(guard->start, kPageBytes)) continue;
     guard_pages_.remove(guard);
     taken_pages_++;  // as put_locked() expects
     put_locked(guard, 1, false);

@@ -219,6 +219,7 @@ TEST("with the map count exhausted the heap refuses, goes on with what it has, a
   Workload workload;
   void* kept = allocate(40 << 20);
   fill_pattern(kept, 40 << 20, 3);
+  EXPECT_EQ(deallocate(allocate(100)), Misuse::kNone);  // there is a region from now on
   std::vector<char*> ranges;
   ranges.reserve(64);
   if (!exhaust_map_count(ranges))
@@ -229,6 +230,13 @@ TEST("with the map count exhausted the heap refuses, goes on with what it has, a
       if (ptr != nullptr) memset(ptr, 1, bytes);
       EXPECT_EQ(deallocate(ptr), Misuse::kNone);
     }
+  }
+  // What a region has to give is no mapping more, and ends no sooner, with guards or without.
+  std::vector<void*> blocks;
+  for (int i = 0; i < 200; i++) blocks.push_back(allocate(100'000));
+  for (void* ptr : blocks) {
+    if (EXPECT(ptr != nullptr)) memset(ptr, 1, 100'000);
+    EXPECT_EQ(deallocate(ptr), Misuse::kNone);
   }
   // Null, unless the kernel can make a neighbour longer.
   void* mapped = allocate(kMappedBytes);
