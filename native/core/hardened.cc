@@ -439,12 +439,17 @@ void* bucket_take_chosen(Arena* arena, Bucket* bucket) {
   return block_address(*page, take_index(arena, bucket, arena->policies, offset, word_at(bucket->bits, offset)));
 }
 
-uint64_t confirmed_frees(const PageHeader& page, uint32_t w, uint64_t blocks) {
+uint64_t blocks_free_by_entry(const PageHeader& page, uint32_t w, uint64_t blocks) {
   const uint8_t* entries = entries_of(page);
   for (uint64_t rest = blocks; rest != 0; rest &= rest - 1) {
     uint32_t bit = lowest_bit(rest);
     if (is_live_entry(load_relaxed(entries[w * kWordBits + bit]))) blocks &= ~mask_of(bit);
   }
+  return blocks;
+}
+
+uint64_t confirmed_frees(const PageHeader& page, uint32_t w, uint64_t blocks) {
+  blocks = blocks_free_by_entry(page, w, blocks);
   blocks &= ~quarantined_blocks(owner_of(page), &page, w);
   return blocks & ~quarantined_blocks(arena_now(), &page, w);
 }

@@ -78,6 +78,10 @@ PageHeader* page_kept_back(Arena* arena, Bucket* bucket);
 /// A block of the current page, by the page's policies; null when it is full.
 void* bucket_take_chosen(Arena* arena, Bucket* bucket);
 
+/// Of blocks of word `w` of a page's bits those that are free by their entries as well: what the bits alone say is not
+/// believed.
+uint64_t blocks_free_by_entry(const PageHeader& page, uint32_t w, uint64_t blocks);
+
 /// Of blocks of word `w` of a page's bits that other threads have freed, as its remote bits say, those whose entries
 /// say the same, and which are neither in the owner's quarantine nor in the caller's. The others are live, or were
 /// freed by two threads at the same time. For who drains the page.

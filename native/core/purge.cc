@@ -1,6 +1,7 @@
 #include "purge.h"
 
 #include "../os/memory.h"
+#include "hardened.h"
 #include "header_check.h"
 
 namespace pagerun {
@@ -17,7 +18,8 @@ constexpr size_t kLeastRowBytes = 4 * kOsPageBytes;
 // Remote bits first: a drain in between moves them to the free bits.
 uint64_t free_word(const PageHeader* page, uint32_t w) {
   uint64_t remote = page->remote_bits[w].load(std::memory_order_acquire);
-  return load_relaxed(page->free_bits[w]) | remote;
+  uint64_t blocks = load_relaxed(page->free_bits[w]) | remote;
+  return is_hardened(*page) ? blocks_free_by_entry(*page, w, blocks) : blocks;
 }
 
 // The first block at or after `from` that is free, or that is not; `capacity` when there is none.

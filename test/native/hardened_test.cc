@@ -2,11 +2,13 @@
 // policies itself, before its process's first allocation.
 #include <sys/mman.h>
 
+#include <algorithm>
 #include <vector>
 
 #include "core/hardened.h"
 #include "core/made_arena.h"
 #include "core/mapping_table.h"
+#include "core/purge.h"
 #include "core/quarantine.h"
 #include "core/run_list.h"
 #include "core/slack_entries.h"
@@ -446,6 +448,24 @@ TEST("a reset of a hardened arena clears what was live, so that nothing is found
     EXPECT(!is_found());
   }
   made_arena_destroy(arena);
+  EXPECT_VERIFIED();
+}
+
+TEST("a damaged bit that calls a live block free does not give its memory back") {
+  harden(kAllPolicies);
+  constexpr size_t kBytes = 8000;  // an OS page at least lies within it
+  std::vector<char*> blocks;
+  for (int i = 0; i < 40; i++) blocks.push_back(static_cast<char*>(allocate(kBytes)));
+  for (char* block : blocks) memset(block, 9, kBytes);
+  for (char* block : blocks) {
+    PageHeader* page = page_of(block);
+    auto index = static_cast<uint32_t>((block - page->start) / page->block_bytes);
+    page->remote_bits[word_of(index)] |= mask_of(index);
+    page_purge_free_blocks(page);
+    page->remote_bits[word_of(index)] &= ~mask_of(index);
+    EXPECT(std::all_of(block, block + kBytes, [](char byte) { return byte == 9; }));
+  }
+  for (char* block : blocks) EXPECT_EQ(deallocate(block), Misuse::kNone);
   EXPECT_VERIFIED();
 }
 
