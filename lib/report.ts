@@ -11,7 +11,7 @@ export interface MemoryStats {
   readonly committedBytes: number;
   /** Usable memory that holds the heap's own records, beside the blocks. */
   readonly metadataBytes: number;
-  /** Number of blocks handed out. */
+  /** Number of blocks that are handed out and that no thread has freed. */
   readonly liveBlocks: number;
   /** Their usable bytes. */
   readonly liveBytes: number;
@@ -46,8 +46,8 @@ export interface MemoryStats {
  * import { free, malloc, memoryStats } from "pagerun";
  *
  * const before = memoryStats().liveBytes;
- * const ptr = malloc(1000);
- * console.assert(memoryStats().liveBytes >= before + 1000);
+ * const ptr = malloc(50_000_000);
+ * console.assert(memoryStats().liveBytes > before);
  * free(ptr);
  * ```
  */

@@ -89,11 +89,16 @@ uint64_t used_word(const PageHeader& page, uint32_t w) {
   return used & ~quarantined_word(page, w, used);
 }
 
-uint32_t used_count(const PageHeader& page) {
-  uint32_t used = 0;
-  for (uint32_t w = 0; w < words_of(page.capacity); w++) used += count_bits(used_word(page, w));
-  return used;
+// Blocks that nobody has freed, on whichever thread.
+uint32_t live_count(const PageHeader& page) {
+  uint32_t live = 0;
+  for (uint32_t w = 0; w < words_of(page.capacity); w++)
+    live += count_bits(used_word(page, w) & ~page.remote_bits[w].load(std::memory_order_relaxed));
+  return live;
 }
+
+// The same by the record, whose figures may have been read between two frees.
+uint32_t live_of(const PageRecord& page) { return page.used > page.remote ? page.used - page.remote : 0; }
 
 // Returns the number of bits set.
 uint32_t copy_used_bitmap(const PageHeader& page, uint64_t* words) {
@@ -203,8 +208,8 @@ void count_blocks(const Snapshot& snapshot, const Writer& writer, ArenaRecord* r
     const PageRecord& page = writer.pages[i];
     if (page.arena != record->id) continue;
     record->pages += page.kind == static_cast<uint32_t>(PageKind::kBucket);
-    record->live_blocks += page.used;
-    record->live_bytes += page.used * page.block_bytes;
+    record->live_blocks += live_of(page);
+    record->live_bytes += live_of(page) * page.block_bytes;
   }
   for (uint64_t i = 0; i < snapshot.mapping_count; i++) {
     const MappingRecord& mapping = writer.mappings[i];
@@ -245,9 +250,9 @@ void add_purges(SnapshotTotals& totals) {
   totals.purge_passes = purge_counters.passes.load(std::memory_order_relaxed);
 }
 
-void add_page(SnapshotTotals& totals, uint64_t used, uint64_t block_bytes) {
-  totals.live_blocks += used;
-  totals.live_bytes += used * block_bytes;
+void add_page(SnapshotTotals& totals, uint64_t live, uint64_t block_bytes) {
+  totals.live_blocks += live;
+  totals.live_bytes += live * block_bytes;
 }
 
 void add_mapping(SnapshotTotals& totals, const Mapping& mapping) {
@@ -305,7 +310,7 @@ SnapshotTotals totals_now() {
     if (load_relaxed(page->kind) == PageKind::kFree) {
       totals.free_run_bytes += load_relaxed(page->run_pages) * kPageBytes;
     } else if (is_live_page(*page, PageKind::kBucket)) {
-      add_page(totals, used_count(*page), load_relaxed(page->block_bytes));
+      add_page(totals, live_count(*page), load_relaxed(page->block_bytes));
     } else if (is_live_page(*page, PageKind::kRun)) {
       add_page(totals, 1, load_relaxed(page->run_bytes));
     }
@@ -334,7 +339,7 @@ const Snapshot* snapshot_take() {
   copy_mappings(writer);
   copy_arenas(writer);
   for (uint64_t i = 0; i < snapshot.page_count; i++)
-    add_page(snapshot.totals, writer.pages[i].used, writer.pages[i].block_bytes);
+    add_page(snapshot.totals, live_of(writer.pages[i]), writer.pages[i].block_bytes);
   for (uint64_t i = 0; i < snapshot.run_count; i++) snapshot.totals.free_run_bytes += writer.runs[i].pages * kPageBytes;
   copy_ranges(writer);
   add_ranges(snapshot.totals);

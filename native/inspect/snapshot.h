@@ -70,7 +70,7 @@ struct SnapshotTotals {
   uint64_t reserved_bytes;   // address space held
   uint64_t committed_bytes;  // usable: regions' committed parts + mappings
   uint64_t metadata_bytes;   // committed for headers and bitmaps
-  uint64_t live_blocks;      // sum over pages and mappings, and the hardened profile's blocks of no bytes
+  uint64_t live_blocks;      // that no thread has freed: of pages, mappings, and the hardened profile's of no bytes
   uint64_t live_bytes;
   uint64_t free_run_bytes;
   uint64_t mapping_bytes;
