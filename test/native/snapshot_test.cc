@@ -172,7 +172,7 @@ TEST("mappings, runs and free runs are listed with their lengths") {
   EXPECT_VERIFIED();
 }
 
-TEST("a block that another thread freed counts as used and as remote until its owner looks") {
+TEST("a block that another thread freed counts as used and as remote until its owner looks, and not as live") {
   std::vector<void*> blocks;
   for (int i = 0; i < 100; i++) blocks.push_back(allocate(48));
   harness::on_other_thread([&] {
@@ -182,6 +182,8 @@ TEST("a block that another thread freed counts as used and as remote until its o
   Taken snapshot;
   const PageRecord* page = page_of(*snapshot, blocks[0]);
   EXPECT(page != nullptr && page->used == 100 && page->remote == 30);
+  EXPECT_EQ(snapshot->totals.live_blocks, 70u);
+  EXPECT_EQ(memory_totals().live_blocks, 70u);
   free_all(blocks);
   EXPECT_VERIFIED();
 }
