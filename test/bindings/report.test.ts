@@ -47,8 +47,10 @@ function sum(values: readonly number[]): number {
 /** The totals as a reader of the records would add them up. */
 function addedUp({ pages, runs, mappings, arenas }: Snapshot): Partial<MemoryStats> {
   return {
-    liveBlocks: sum(pages.map(({ used }) => used)) + mappings.length,
-    liveBytes: sum(pages.map(({ used, blockBytes }) => used * blockBytes)) + sum(mappings.map(({ bytes }) => bytes)),
+    liveBlocks: sum(pages.map(({ used, remote }) => used - remote)) + mappings.length,
+    liveBytes:
+      sum(pages.map(({ used, remote, blockBytes }) => (used - remote) * blockBytes)) +
+      sum(mappings.map(({ bytes }) => bytes)),
     freeRunBytes: sum(runs.map((run) => run.pages * pageBytes)),
     mappingBytes: sum(mappings.map(({ bytes }) => bytes)),
     arenas: arenas.length,
@@ -121,8 +123,8 @@ describe("snapshot", () => {
     for (const arena of arenas) {
       const own = pages.filter((page) => page.arena === arena.id);
       expect(arena.pages).toBe(own.length);
-      expect(arena.liveBlocks).toBe(sum(own.map(({ used }) => used)));
-      expect(arena.liveBytes).toBe(sum(own.map(({ used, blockBytes }) => used * blockBytes)));
+      expect(arena.liveBlocks).toBe(sum(own.map(({ used, remote }) => used - remote)));
+      expect(arena.liveBytes).toBe(sum(own.map(({ used, remote, blockBytes }) => (used - remote) * blockBytes)));
     }
     const ranges = [...pages, ...runs].map((part) => ({
       from: part.address,
