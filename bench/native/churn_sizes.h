@@ -1,15 +1,15 @@
-// The churn that workloads of large, huge and mixed blocks share: a random one of the live blocks is freed, and one of
-// another size takes its place. Owns nothing. Thread rule: one thread.
+// The churn that workloads of large, huge, mixed and aligned blocks share: a random one of the live blocks is freed,
+// and one of another size takes its place. Owns nothing. Thread rule: one thread.
 #pragma once
 
 #include "workload.h"
 
 namespace pagerun::bench {
 
-/// `next_size(&random)` gives the bytes of each block. One byte is read before a block is freed, and one is written in
-/// each OS page of a new one.
-template <class Probe, size_t kLive, class NextSize>
-void churn_sizes(Run* run, uint64_t seed, NextSize next_size) {
+/// `next_size(&random)` gives the bytes of each block, and `take(&heap, &random, bytes)` the block. One byte is read
+/// before a block is freed, and one is written in each OS page of a new one.
+template <class Probe, size_t kLive, class NextSize, class Take>
+void churn_sizes(Run* run, uint64_t seed, NextSize next_size, Take take) {
   MappedArray<void*> live(kLive);
   Worker<Probe> worker(run);
   Random random(seed);
@@ -22,13 +22,20 @@ void churn_sizes(Run* run, uint64_t seed, NextSize next_size) {
       worker.heap.release(ptr);
     }
     uint64_t bytes = next_size(&random);
-    ptr = worker.heap.allocate(bytes);
+    ptr = take(&worker.heap, &random, bytes);
     touch(ptr, bytes, static_cast<uint8_t>(round));
   }
   run->stop_clock();
   run->read_peak();
   for (void* ptr : live) free(ptr);
   worker.finish();
+}
+
+/// The same with malloc.
+template <class Probe, size_t kLive, class NextSize>
+void churn_sizes(Run* run, uint64_t seed, NextSize next_size) {
+  churn_sizes<Probe, kLive>(run, seed, next_size,
+                            [](auto* heap, Random*, uint64_t bytes) { return heap->allocate(bytes); });
 }
 
 }  // namespace pagerun::bench

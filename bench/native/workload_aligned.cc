@@ -5,7 +5,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#include "workload.h"
+#include "churn_sizes.h"
 
 namespace pagerun::bench {
 namespace {
@@ -18,30 +18,16 @@ constexpr unsigned kMaxAlignmentLog2 = 12;
 
 template <class Probe>
 void churn_aligned(Run* run) {
-  MappedArray<void*> live(kLive);
-  Worker<Probe> worker(run);
-  Random random(7);
   uint64_t misaligned = 0;
-  run->start_memory();
-  run->start_clock();
-  for (uint64_t round = 0, rounds = run->rounds(2); round < rounds; round++) {
-    void*& ptr = live[random.between(0, kLive - 1)];
-    if (ptr != nullptr) {
-      worker.sum += *bytes_of(ptr);
-      worker.heap.release(ptr);
-    }
-    uint64_t bytes = random.power_law(kMinBytes, kDoublings);
-    unsigned rise = static_cast<unsigned>(__builtin_ctz(random.next() | 1u << (kMaxAlignmentLog2 - kMinAlignmentLog2)));
+  auto next_size = [](Random* random) { return random->power_law(kMinBytes, kDoublings); };
+  churn_sizes<Probe, kLive>(run, 7, next_size, [&](auto* heap, Random* random, uint64_t bytes) {
+    auto rise = static_cast<unsigned>(__builtin_ctz(random->next() | 1u << (kMaxAlignmentLog2 - kMinAlignmentLog2)));
     size_t alignment = size_t{1} << (kMinAlignmentLog2 + rise);
-    ptr = worker.heap.allocate_aligned(alignment, bytes);
+    void* ptr = heap->allocate_aligned(alignment, bytes);
     misaligned += (reinterpret_cast<uintptr_t>(ptr) & (alignment - 1)) != 0;
-    touch(ptr, bytes, static_cast<uint8_t>(round));
-  }
-  run->stop_clock();
-  run->read_peak();
-  for (void* ptr : live) free(ptr);
+    return ptr;
+  });
   if (misaligned != 0) fprintf(stderr, "pagerun_bench: %" PRIu64 " blocks were not aligned as asked\n", misaligned);
-  worker.finish();
 }
 
 constexpr Workload kWorkloads[] = {

@@ -16,9 +16,8 @@
 //   1. R: old = P.remote_bits[w].fetch_or(bit).        old has the bit: double free. old != 0: done.
 //   2. R: old = P.remote_summary.fetch_or(bit w).      old != 0: done.
 //   3. R: pushes P on the list of its class in A.remote_pages (A is P's owner, read just before).
-//   4. R: whatever it owed so far, reads P's owner A again, and A.state. Abandoned, and every block of P is free by
-//   now:
-//      R services that list of A (below).
+//   4. R: whatever it owed so far, reads P's owner A again, and A.state. Abandoned, and every block of P is free
+//      by now: R services that list of A (below).
 //
 //   drain(P), by the owner's thread, only for a P that it has taken off a list: summary.exchange(0); for every w in it:
 //   bits = remote_bits[w].exchange(0); the blocks become free. Between the two P may wait in A.waiting_pages: it is
@@ -33,9 +32,8 @@
 // Thread end (abandon): the thread drains, puts its empty pages back, and marks the arena abandoned. Under arenas_lock
 //   - a new thread takes a whole abandoned arena over (its pages keep their owner), or
 //   - a thread that frees into a page of an abandoned arena adopts that page into its own arena, or
-//   - whoever has freed the last block of a page of an abandoned arena (step 4) services the list of its class: takes
-//   it,
-//     drains what the arena still owns, hands the pages that were adopted meanwhile on to their owners.
+//   - whoever has freed the last block of a page of an abandoned arena (step 4) services the list of its class:
+//     takes it, drains what the arena still owns, hands the pages that were adopted meanwhile on to their owners.
 //   Bits and push (steps 1 and 3) and the read of state (step 4) against abandon's store of state and its look at the
 //   lists are sequentially consistent: at least one side sees the other. So no page without a live block stays on a
 //   list of a dead arena; one that has some waits there for the last free, for the thread that adopts it, or for the
