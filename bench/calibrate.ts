@@ -1,5 +1,6 @@
-// Owns how much work one trial of a C++ workload does: as much as takes libc the wanted time on this machine.
-// Does not own the trials that count. Every contender then does the same work.
+// Owns how much work one trial of a C++ workload does: as much as takes libc the wanted time on this machine, or more
+// where another contender would be done too soon. Does not own the trials that count. Every contender then does the
+// same work.
 
 /** Work grows by no more than this from one try to the next: one short try says little about a long one. */
 const kLargestStep = 64;
@@ -28,4 +29,17 @@ export async function calibrateWork(
     work = roundToPowerOfTwo(work * Math.min(factor, kLargestStep));
   }
   return work;
+}
+
+/**
+ * `work`, or the least multiple of it by a power of two that takes no less than `least` seconds, if another measure
+ * finds that the work is done sooner.
+ */
+export async function lengthenWork(
+  work: number,
+  least: number,
+  measure: (work: number) => Promise<number>,
+): Promise<number> {
+  const factor = least / Math.max(await measure(work), least / kLargestStep);
+  return factor <= 1 ? work : work * 2 ** Math.ceil(Math.log2(factor));
 }

@@ -90,7 +90,8 @@ export const kHelp = `Compares pagerun with other allocators on this machine: li
   --trials N          trials of each figure (default: 5, or 3 with --quick)
   --max-seconds N     start no further round of trials after N seconds
                         (default: 170, 45 with --quick, none where --trials is given without --quick)
-  --trial-seconds S   how long a trial of a C++ workload is on libc (default: 0.06, or 0.03 with --quick)
+  --trial-seconds S   how long a trial of a C++ workload is on libc (default: 0.06, or 0.03 with --quick);
+                        longer where pagerun would take less than a third of it
   --quick             shorter trials, under a minute in all
   --json FILE         also write the rows to FILE; "-" is standard output, the table then goes to standard error
   --out DIR           where report.html and results.json go (default: bench/out)

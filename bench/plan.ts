@@ -2,7 +2,7 @@
 // Does not own the order of trials (schedule.ts) and measures nothing that counts.
 import { execFileSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
-import { calibrateWork, roundToPowerOfTwo } from "./calibrate.js";
+import { calibrateWork, lengthenWork, roundToPowerOfTwo } from "./calibrate.js";
 import { type PreloadContender, preloadEnvironment } from "./contenders.js";
 import { kAccessWorkloads } from "./js/access.js";
 import { scriptFlags } from "./js/contenders.js";
@@ -69,6 +69,8 @@ const kScriptReplayEvents = 400_000;
 const kLatencySteps = 100_000;
 /** Part of a workload's own number of operations where the search for the length of its trial starts. */
 const kFirstShare = 1 / 8;
+/** Part of libc's time that pagerun's trial takes at least: threads that come and go are else most of a short one. */
+const kLeastShare = 1 / 3;
 /** Part of the steps that a quick trial makes. */
 const kQuickShare = 0.25;
 
@@ -84,10 +86,12 @@ interface NativeTask {
 /** The jobs of one C++ workload: time and latency on every contender, all with the same count. */
 async function nativeJobs(bench: NativeBench, task: NativeTask): Promise<Job[]> {
   const { suite, workload, args, countFlag, first } = task;
-  const [baseline] = bench.contenders as [PreloadContender];
+  const { contenders, wantedSeconds } = bench;
+  const [baseline] = contenders as [PreloadContender];
+  const ours = contenders.find(({ name }) => name === "pagerun") ?? baseline;
   // A program that was recorded ran once: repeated in one process it would meet a heap that it never met.
   const isRepeated = (kind: TrialKind, count: number) => suite === "traces" && kind === "time" && count > 1;
-  const job = (contender: PreloadContender, kind: TrialKind, count: number): Job => ({
+  const job = (contender: PreloadContender, kind: TrialKind, count: number, seconds = wantedSeconds): Job => ({
     ...(isRepeated(kind, count) && { memoryArgs: args }),
     suite,
     workload,
@@ -96,15 +100,19 @@ async function nativeJobs(bench: NativeBench, task: NativeTask): Promise<Job[]> 
     program: bench.program,
     args: [...args, countFlag, String(count), ...(kind === "latency" ? ["--latency"] : [])],
     environment: preloadEnvironment(contender),
-    ...(contender.mostSlowdown !== undefined && { mostSeconds: contender.mostSlowdown * bench.wantedSeconds }),
+    ...(contender.mostSlowdown !== undefined && { mostSeconds: contender.mostSlowdown * seconds }),
   });
   bench.onCalibrate(workload);
-  const count = await calibrateWork(bench.wantedSeconds, first, async (work) => {
-    const report = await runTrial(job(baseline, "time", work));
+  const timeOf = (contender: PreloadContender) => async (work: number) => {
+    const report = await runTrial(job(contender, "time", work));
     return report.time ?? 0;
-  });
+  };
+  const fitting = await calibrateWork(wantedSeconds, first, timeOf(baseline));
+  // Where ours fails, its trials will tell.
+  const count = await lengthenWork(fitting, kLeastShare * wantedSeconds, timeOf(ours)).catch(() => fitting);
+  const seconds = (wantedSeconds * count) / fitting;
   return (["time", "latency"] as const).flatMap((kind) =>
-    bench.contenders.map((contender) => job(contender, kind, kind === "time" ? count : Math.ceil(count / 2))),
+    contenders.map((contender) => job(contender, kind, kind === "time" ? count : Math.ceil(count / 2), seconds)),
   );
 }
 

@@ -1,6 +1,6 @@
 // The bench's figures: statistics, rows, sections and their means, and the order of trials.
 import { describe, expect, test } from "vitest";
-import { calibrateWork, roundToPowerOfTwo } from "../bench/calibrate.js";
+import { calibrateWork, lengthenWork, roundToPowerOfTwo } from "../bench/calibrate.js";
 import { parseTrialReport, type Row, rowsFromResults, type TrialResult } from "../bench/rows.js";
 import { groupJobs } from "../bench/schedule.js";
 import { baselineNotes, cellOf, headlinesOf, meanOf, sectionsOf } from "../bench/sections.js";
@@ -202,5 +202,15 @@ describe("calibration", () => {
   test("goes below its start where that is too long", async () => {
     expect(await calibrateWork(0.1, 1024, async (work) => work * 0.01)).toBe(8);
     expect(roundToPowerOfTwo(0.3)).toBe(1);
+  });
+
+  test("makes a trial longer where it would be over too soon, and never shorter", async () => {
+    expect(await lengthenWork(16, 0.02, async (work) => work * 0.001)).toBe(32);
+    expect(await lengthenWork(16, 0.02, async () => 0.02)).toBe(16);
+    expect(await lengthenWork(16, 0.02, async () => 3)).toBe(16);
+  });
+
+  test("makes a trial no more than 64 times as long, whatever was measured", async () => {
+    expect(await lengthenWork(16, 0.02, async () => 0)).toBe(1024);
   });
 });
