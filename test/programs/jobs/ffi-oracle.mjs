@@ -145,10 +145,10 @@ function outcomeOf(call) {
   }
 }
 
-/** As something to compare: ArrayBuffers and Buffers by their bytes. */
+/** As something to compare: ArrayBuffers and Buffers by their bytes. node:ffi's Buffer of nothing at 0n is detached. */
 function comparable({ value }) {
   if (value instanceof ArrayBuffer) return ["ArrayBuffer", ...new Uint8Array(value)];
-  return Buffer.isBuffer(value) ? ["Buffer", ...value] : value;
+  return Buffer.isBuffer(value) ? ["Buffer", value.toString("latin1")] : value;
 }
 
 function describe(value) {
