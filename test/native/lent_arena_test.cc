@@ -72,9 +72,10 @@ class Sleeper {
   uint32_t spare_runs() const { return arena_->spare_count; }
   uint32_t current_pages() const {
     uint32_t count = 0;
-    for (const Bucket& bucket : arena_->buckets) count += has_page(bucket);
+    for (const Bucket& bucket : arena_->buckets) count += load_relaxed(bucket.page) != &no_page;
     return count;
   }
+  bool is_waiting() const { return os::is_waiting(load_relaxed(arena_->thread), load_relaxed(arena_->on_stack)); }
 
  private:
   template <class Wait>
@@ -117,6 +118,38 @@ TEST("a thread that waits gives up the pages that it takes blocks from, and take
     EXPECT(sweep.given_bytes() > 0);
     gate.open();
   }
+  EXPECT_VERIFIED();
+}
+
+TEST("a thread that wakes up in the midst of a loan takes no block before its arena is back") {
+  if (harness::kThreadSanitizer) return;  // it does not know the fence that this stands on
+  Gate gate;
+  std::atomic<bool> is_awake{false}, has_block{false}, is_over{false};
+  {
+    Sleeper sleeper([&] {
+      gate.pass();
+      is_awake = true;
+      void* block = take(kSizes[0], 0);
+      has_block = true;
+      give(block, kSizes[0], 0);
+    });
+    sleeper.reach_wait();
+    std::thread lender;
+    {
+      // The lender has retired the pages by then, and cannot put the spare run back.
+      LockGuard guard(run_list.lock());
+      lender = std::thread([&] {
+        while (!is_over && idle_arenas_retire() == 0) usleep(1000);
+      });
+      EXPECT(comes_true([&] { return sleeper.current_pages() == 0; }));
+      gate.open();
+      EXPECT(comes_true([&] { return is_awake && (has_block || sleeper.is_waiting()); }));
+      EXPECT(!has_block);
+    }
+    is_over = true;
+    lender.join();
+  }
+  EXPECT(has_block);
   EXPECT_VERIFIED();
 }
 
