@@ -57,6 +57,11 @@ inline void page_note_purged(PageHeader* page, uint32_t os_pages) {
 /// threads have freed is free, drained or not; so is what lies behind the last block. O(blocks) at worst.
 uint32_t page_free_os_pages(const PageHeader* page);
 
+/// Of those bits the ones of OS pages that hold nothing which must be found when their blocks are used again: all in
+/// the fast profile; under the policy `zero` those that nobody wrote to since their free. O(OS pages), which it reads
+/// then.
+uint32_t page_untouched_os_pages(const PageHeader* page, uint32_t os_pages);
+
 /// Gives back what is free of one bucket page of the calling thread's, in rows of at least `least_bytes`; returns the
 /// bytes. A system call for every row.
 size_t page_purge_free_blocks(PageHeader* page, size_t least_bytes = kOsPageBytes);

@@ -215,7 +215,7 @@ size_t purge_own(bool force) {
   size_t given = 0;
   for (Bucket& bucket : arena->buckets) {
     for (PageHeader* page = bucket.partial.first(); page != nullptr; page = page->next)
-      given += is_hardened(*page) ? 0 : page_purge_free_blocks(page);
+      given += page_purge_free_blocks(page);
   }
   return given;
 }

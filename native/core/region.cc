@@ -47,7 +47,7 @@ char* reserve_aligned(size_t bytes) {
   return nullptr;
 }
 
-constexpr size_t kLeastBitmapPages = 16;  // of a run: less is hardly an OS page of each table
+constexpr size_t kLeastTablePages = 16;  // of a run: less is hardly an OS page of each table
 
 // The OS pages that lie wholly between the two.
 void purge_between(const void* start, const void* end) {
@@ -164,10 +164,11 @@ PageHeader* Region::extend(size_t pages) {
   return first;
 }
 
-void Region::purge_bitmaps(const PageHeader* first, size_t pages) {
-  if (pages < kLeastBitmapPages) return;
+void Region::purge_tables(const PageHeader* first, size_t pages) {
+  if (pages < kLeastTablePages) return;
   purge_between(free_bits_of(first), free_bits_of(first + pages));
   purge_between(remote_bits_of(first), remote_bits_of(first + pages));
+  if (slack_table != nullptr) purge_between(slack_of(first), slack_of(first + pages));
 }
 
 size_t Region::metadata_bytes() const {

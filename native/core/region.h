@@ -88,8 +88,9 @@ struct Region {
   /// Sees to it that there is a slack table; false when that is refused.
   bool keep_slack();
 
-  /// Gives back the bitmaps of a run that is nobody's. Its headers stay: they name it, and what its pages were.
-  void purge_bitmaps(const PageHeader* first, size_t pages);
+  /// Gives back the bitmaps and slack entries of a run that is nobody's. Its headers stay: they name it, and what its
+  /// pages were.
+  void purge_tables(const PageHeader* first, size_t pages);
 
   size_t pages_left() const { return reserved_bytes / kPageBytes - used_pages; }
 

@@ -85,7 +85,7 @@ size_t RunList::give_back(size_t keep_pages) {
       run = take_largest_dirty(&dirt);
     }
     bool purged = purge_pages(run, dirt.first, dirt.end);
-    if (purged) region_of_header(run).purge_bitmaps(run, run->run_pages);
+    if (purged) region_of_header(run).purge_tables(run, run->run_pages);
     LockGuard guard(lock_);
     put_locked(run, run->run_pages, !purged);
     if (!purged) return given;

@@ -44,12 +44,11 @@ SweepNote* note_of(uint32_t region, size_t page, bool may_make) {
 
 constexpr size_t kPagesBetweenLooks = 4096;  // headers between two looks at the clock
 
-// A page of which other threads may be sure that it only gains free blocks. The hardened profile writes to its free
-// blocks, and looks for what was written there. acquire: pairs with page_new().
+// A page of which other threads may be sure that it only gains free blocks. acquire: pairs with page_new().
 bool is_sweepable(const PageHeader& page) {
   PageKind kind = PageKind::kNone;
   __atomic_load(&page.kind, &kind, __ATOMIC_ACQUIRE);
-  return kind == PageKind::kBucket && is_settled(page) && !is_taken_from(page) && !is_hardened(page);
+  return kind == PageKind::kBucket && is_settled(page) && !is_taken_from(page);
 }
 
 // Full, and nobody has left a free in it.
@@ -170,7 +169,7 @@ void Sweep::step() {
     PageHeader* page = pages_[i];
     // What is damaged is left to its owner, who says so.
     if (!is_sweepable(*page) || find_damage(*page) != nullptr) continue;
-    bits[i] = page_free_os_pages(page) & ~load_relaxed(page->purged);
+    bits[i] = page_untouched_os_pages(page, page_free_os_pages(page) & ~load_relaxed(page->purged));
     visit_rows(bits[i], [&](uint32_t first, uint32_t rows) {
       is_given = stretch.add(page->start + first * kOsPageBytes, rows * kOsPageBytes) && is_given;
     });

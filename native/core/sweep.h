@@ -30,6 +30,12 @@
 // kNeverNotify.
 // Where the kernel has no membarrier nothing is swept; arenas then give back by themselves (purge.h).
 //
+// The hardened profile takes its blocks from current pages as well, whichever block of them it chooses, and a block in
+// a quarantine counts as used. One whose bit is free was cleared before and is zero until it is taken: given back, it
+// is what its next use looks for. What is not zero was written to after a free, and stays to be found then
+// (page_untouched_os_pages()); only what is written between that look and the giving back, within the step, goes
+// unseen.
+//
 // MADV_DONTNEED, not MADV_FREE: resident memory falls at once, which is what the user sees and container limits count;
 // MADV_FREE leaves it to the moment when the machine, not the container, is short of memory.
 //

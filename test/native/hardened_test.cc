@@ -12,6 +12,7 @@
 #include "core/quarantine.h"
 #include "core/run_list.h"
 #include "core/slack_entries.h"
+#include "core/sweep.h"
 #include "harden/fill.h"
 #include "harden/finding.h"
 #include "heap.h"
@@ -118,6 +119,28 @@ TEST("zero: a write to the only free block of a page is found as its arena grows
   EXPECT_EQ(deallocate(block), Misuse::kNone);
   block[7] = 'x';
   for (size_t i = 0; i < kMoreBlocks && !has_finding; i++) EXPECT(allocate(kBytes) != nullptr);
+  Finding finding = {};
+  EXPECT(finding_take(&finding) && finding.block == block);
+  EXPECT_VERIFIED();
+}
+
+TEST("zero: what is written after a free is found though all that is free around it was given back") {
+  harden(kAllPolicies);
+  constexpr size_t kBytes = 1000, kBlocks = 640, kOneIn = 32, kWritten = 333;
+  std::vector<void*> blocks;
+  for (size_t i = 0; i < kBlocks; i++) blocks.push_back(memset(allocate(kBytes), 1, kBytes));
+  for (size_t i = 0; i < kBlocks; i++) {
+    if (i % kOneIn != 0) EXPECT_EQ(deallocate(blocks[i]), Misuse::kNone);
+  }
+  quarantine_flush(arena_now());
+  auto* block = static_cast<char*>(blocks[kWritten]);
+  block[kBytes / 2] = 1;
+  Sweep sweep;
+  EXPECT(sweep.go_on(SweepWhich::kAll, UINT64_MAX));
+  EXPECT(sweep.given_bytes() > kBlocks * kBytes / 2);
+  EXPECT_EQ(block[kBytes / 2], 1);
+  arena_purge_free_blocks(arena_now());
+  for (size_t i = 0; i < 2 * kBlocks && !has_finding; i++) EXPECT(is_zero(allocate(kBytes), kBytes));
   Finding finding = {};
   EXPECT(finding_take(&finding) && finding.block == block);
   EXPECT_VERIFIED();

@@ -1,6 +1,7 @@
 /* Memory that goes back to the system from a program that knows nothing of the library. purging <mode>
  *   idle     frees most of what it has, and sleeps
- *   trim     the same, and calls malloc_trim in place of sleeping
+ *   idle-small  the same with blocks of which many share an OS page
+ *   trim     as idle, and calls malloc_trim in place of sleeping
  *   child    the same in a child of fork, which allocates only a little now and then
  *   alone    the same in a child of fork, which allocates nothing
  *   alone-runs  the same with large blocks
@@ -17,9 +18,10 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { kBlocks = 12000, kBytes = 5000, kOneIn = 50, kSteps = 1000, kStepMicroseconds = 20000, kBusySeconds = 4 };
+enum { kBlocks = 12000, kBytes = 5000, kSmallBlocks = 60000, kSmallBytes = 1000, kOneIn = 50 };
+enum { kSteps = 1000, kStepMicroseconds = 20000, kBusySeconds = 4 };
 
-static unsigned char* blocks[kBlocks];
+static unsigned char* blocks[kSmallBlocks];
 static int count = kBlocks;
 static size_t bytes = kBytes;
 
@@ -146,8 +148,12 @@ int main(int argument_count, char** arguments) {
     bytes = 100000;
     count = 600;
   }
+  if (strcmp(mode, "idle-small") == 0) {
+    bytes = kSmallBytes;
+    count = kSmallBlocks;
+  }
   take_all();
-  if (strcmp(mode, "idle") == 0) expect_given_back_by_itself(0);
+  if (strncmp(mode, "idle", 4) == 0) expect_given_back_by_itself(0);
   if (strcmp(mode, "trim") == 0) expect_trimmed();
   if (strcmp(mode, "child") == 0) expect_given_back_in_child(1);
   if (strncmp(mode, "alone", 5) == 0) expect_given_back_in_child(0);

@@ -21,7 +21,13 @@ describe("a program that has freed most of its memory gives it back", () => {
       "idle",
       { PAGERUN_PURGE_DELAY: "60000", PAGERUN_RSS_TARGET: "20M" },
     ],
+    ["out of pages that keep some of their blocks", "idle-small", { PAGERUN_PURGE_DELAY: "100" }],
     ["in the hardened profile", "idle", { PAGERUN_PURGE_DELAY: "100", PAGERUN_PROFILE: "hardened" }],
+    [
+      "out of pages that keep some of their blocks in the hardened profile, too",
+      "idle-small",
+      { PAGERUN_PURGE_DELAY: "100", PAGERUN_PROFILE: "hardened" },
+    ],
   ])("%s", (_, mode, env) => {
     expect(runPreloaded(program, [mode], { env: env as Record<string, string> })).toEqual(done);
   });
