@@ -68,7 +68,7 @@ const committed = new Uint32Array(tables.committed);
 export const closed = new Int32Array(tables.arena, tables.scriptClosed);
 closed[0] = -1;
 /** Half of a word behind the mailbox: the same of blocks that were freed here. */
-export const freedHalf = 36;
+export const freedHalf = 44;
 
 const headerWords = tables.headerBytes >> 2;
 /** A page's header begins at a multiple of `headerWords`, and its free bits in the bitmaps so many times as far. */
@@ -258,7 +258,7 @@ const giveTo = (pages: PageTables, header: number, low: number): boolean => {
   }
   pages.countdowns[header] = countdown - 1;
   pages.hots[header] = (block >>> 6) << 3;
-  halves[36] = -1;
+  halves[44] = -1;
   return true;
 };
 

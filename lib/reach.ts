@@ -39,7 +39,7 @@ interface WatchedWord {
   readonly value: number;
 }
 
-type WatchedWords = readonly [WatchedWord, WatchedWord, WatchedWord, WatchedWord];
+type WatchedWords = readonly [WatchedWord, WatchedWord, WatchedWord, WatchedWord, WatchedWord];
 
 /** A block that was looked up. Its fields are flat and always the same: the fast path is mostly loads of them. */
 class ReachedBlock {
@@ -57,10 +57,13 @@ class ReachedBlock {
   readonly remoteIndex: number;
   readonly remoteMask: number;
   readonly remoteValue: number;
-  /** Of a word among `kindWords` that is 0 as long as nobody else keeps freed blocks of the page. */
+  /** Of a word among `kindWords`: its bits under the mask are 0 as long as nobody else keeps freed blocks of the page. */
   readonly heldIndex: number;
+  readonly heldMask: number;
+  /** Of a word among `kindWords` that is 0 as long as the page is not hardened. */
+  readonly policiesIndex: number;
 
-  constructor(start: number, bytes: Uint8Array, [kind, own, remote, held]: WatchedWords) {
+  constructor(start: number, bytes: Uint8Array, [kind, own, remote, held, policies]: WatchedWords) {
     this.start = start;
     this.bytes = bytes;
     this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -76,11 +79,13 @@ class ReachedBlock {
     this.remoteMask = remote.mask;
     this.remoteValue = remote.value;
     this.heldIndex = held.index;
+    this.heldMask = held.mask;
+    this.policiesIndex = policies.index;
   }
 }
 
 const noWord: WatchedWord = { words: new Int32Array(1), index: 0, mask: 0, value: 0 };
-const noBlock = new ReachedBlock(0, new Uint8Array(0), [noWord, noWord, noWord, noWord]);
+const noBlock = new ReachedBlock(0, new Uint8Array(0), [noWord, noWord, noWord, noWord, noWord]);
 
 // The two blocks that were looked up last, as many programs read from one and write to the other: the pointers by which,
 // and how many bytes of the blocks come before these.
@@ -101,9 +106,9 @@ const last = reached;
 // that follow it, and those before it.
 const signed = new BigInt64Array(binding.mailbox);
 const unsigned = new Uint32Array(binding.mailbox);
-const ptrWord = 16;
-const leftHalf = 34;
-const baseHalf = 35;
+const ptrWord = 20;
+const leftHalf = 42;
+const baseHalf = 43;
 const freed = freedHalf;
 const closedWords = closed;
 let blockAtHand = noBlock;
@@ -129,7 +134,8 @@ function isLive(block: ReachedBlock): boolean {
     block.kindWords[block.kindIndex] === block.kindValue &&
     (block.ownWords[block.ownIndex]! & block.ownMask) === block.ownValue &&
     (block.remoteWords[block.remoteIndex]! & block.remoteMask) === block.remoteValue &&
-    block.kindWords[block.heldIndex] === 0
+    (block.kindWords[block.heldIndex]! & block.heldMask) === 0 &&
+    block.kindWords[block.policiesIndex] === 0
   );
 }
 
@@ -298,13 +304,14 @@ function watchedWords(ptr: bigint): WatchedWords | undefined {
   callWatch();
   if (numbers[0] === 0) return undefined;
   const windowAddresses = [numbers[0]!, numbers[4]!, numbers[8]!];
-  const [kind, own, remote, held] = [notedWord(0), notedWord(4), notedWord(8), notedWord(12)];
+  const [kind, own, remote] = [notedWord(0), notedWord(4), notedWord(8)];
+  const [held, policies] = [notedWord(12), notedWord(16)];
   for (const [n, word] of [kind, own, remote].entries()) {
     const words = windows.get(windowAddresses[n]!) ?? newWindow(ptr, n, windowAddresses[n]!);
     if (words === undefined) return undefined;
     word.words = words;
   }
-  return [kind, own, remote, held];
+  return [kind, own, remote, held, policies];
 }
 
 /** What the addon said of a word, but for its window. Integers all, as `base` is. */

@@ -67,6 +67,7 @@ bool watch_bucket(const Region& region, const PageHeader* page, size_t page_numb
   watch->words[1] = watched_bit(free_window, free_bits, index);
   watch->words[2] = watched_bit(remote_window, remote_bits, index);
   watch->words[3] = watched(headers, &page->held_blocks, kHalfWord, 0);
+  watch->words[4] = watched(headers, &page->policies, kWholeWord, 0);
   return true;
 }
 
@@ -79,6 +80,7 @@ void watch_run(const Region& region, const PageHeader* page, size_t page_number,
   watch->words[1] = watched(headers, &page->run_bytes, kWholeWord, run_bytes);
   watch->words[2] = watched(headers, &page->block_bytes, kWholeWord, kRunBlock);
   watch->words[3] = watched(headers, member(page, offsetof(PageHeader, run_bytes) + sizeof(uint32_t)), kWholeWord, 0);
+  watch->words[4] = watch->words[3];
 }
 
 }  // namespace

@@ -30,7 +30,7 @@ union MailboxWord {
 
 static_assert(sizeof(MailboxWord) == sizeof(uint64_t));
 
-constexpr size_t kMailboxWords = 16;
+constexpr size_t kMailboxWords = 20;
 /// Behind them is what lib/reach.ts keeps of the block at hand.
 constexpr size_t kReachedWords = 3;
 

@@ -4,6 +4,7 @@ import { once } from "node:events";
 import { createRequire } from "node:module";
 import { Worker } from "node:worker_threads";
 import {
+  Arena,
   alignedAlloc,
   calloc,
   copyOut,
@@ -240,6 +241,24 @@ describe("a block that was reached", () => {
       expect(codeOf(() => getInt32(ptr, 4))).toBe("ERR_OUT_OF_BOUNDS");
     }
     for (const ptr of large) free(ptr);
+  });
+
+  test.runIf(isOwnHeap && isFastProfile)("ends earlier once its page belongs to a hardened arena", () => {
+    for (const size of [100, 200, 1000, 3000]) {
+      const fast = new Arena();
+      const reached = new Set(Array.from({ length: 100 }, () => fast.malloc(size)));
+      for (const ptr of reached) setUint8(ptr, 0, 1);
+      fast.destroy();
+      const hardened = new Arena({ profile: "hardened" });
+      const blocks = Array.from({ length: 100 }, () => hardened.malloc(size - 8));
+      expect(blocks.some((ptr) => reached.has(ptr))).toBe(true);
+      for (const ptr of blocks) {
+        setUint8(ptr, size - 9, 1);
+        expect(codeOf(() => getUint8(ptr, size - 8))).toBe("ERR_OUT_OF_BOUNDS");
+        expect(codeOf(() => setInt32(ptr, size - 11, 1))).toBe("ERR_OUT_OF_BOUNDS");
+      }
+      hardened.destroy();
+    }
   });
 
   test("of a few bytes is reached at its own alignment", () => {

@@ -112,6 +112,29 @@ TEST("a watch of a block of a made arena ends with a reset, and with the arena")
   EXPECT_VERIFIED();
 }
 
+TEST("a watch is over when its page is handed out again to a hardened arena, whose blocks end earlier") {
+  for (size_t bytes : {size_t{200}, size_t{1000}, size_t{5000}}) {
+    std::vector<Watch> watches;
+    Refusal refusal = {};
+    MadeArena* fast = made_arena_make(UINT64_MAX, "fast", 4);
+    for (int i = 0; i < 100; i++) watches.push_back(watched(made_arena_take(fast, bytes, 16, &refusal)));
+    made_arena_destroy(fast);
+    MadeArena* hardened = made_arena_make(UINT64_MAX, "hardened", 8, true);
+    int again = 0;
+    for (int i = 0; i < 100; i++) {
+      void* ptr = made_arena_take(hardened, bytes - 16, 16, &refusal);
+      for (const Watch& watch : watches) {
+        if (watch.block.start != ptr) continue;
+        again++;
+        EXPECT(!is_unchanged(watch));
+      }
+    }
+    EXPECT(again > 0);
+    made_arena_destroy(hardened);
+  }
+  EXPECT_VERIFIED();
+}
+
 /// True when locate() gives the block that was watched, start and length.
 bool is_live(const Watch& watch) {
   Block now;
