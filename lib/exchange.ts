@@ -5,7 +5,7 @@ import { Buffer, constants } from "node:buffer";
 import { checkPointer, sizeFrom } from "./arguments.js";
 import { capabilities } from "./capabilities.js";
 import { externalViewsUnsupported, invalidArgument } from "./errors.js";
-import { placeOf } from "./misuse.js";
+import { type Place, placeOf } from "./misuse.js";
 import { binding, mailbox } from "./native/binding.js";
 import {
   bytesOfAny,
@@ -19,6 +19,7 @@ import {
 import { boundsError, copyIn, copyOut, placeFor, view } from "./view.js";
 
 const { externalViews } = capabilities;
+const { osPageBytes } = binding;
 const { pointers, numbers } = mailbox;
 
 /** How much of a block is looked through at once for the end of a string, where there are no views of it. */
@@ -35,6 +36,21 @@ function stringBytes(ptr: bigint, available: number): Uint8Array | undefined {
   }
 }
 
+/** As stringBytes, in a range, whose OS pages need only be readable, and only as far as the string goes. */
+function stringBytesInRange(ptr: bigint, { address, end }: Place): Uint8Array | undefined {
+  const parts: Uint8Array[] = [];
+  for (let at = address; at < end; ) {
+    const bytes = new Uint8Array(osPageBytes - (at % osPageBytes));
+    pointers[0] = BigInt(at);
+    if (binding.copyOut(bytes) === undefined) throw boundsError("toString", ptr, at + bytes.length - address);
+    const length = bytes.indexOf(0);
+    parts.push(length === -1 ? bytes : bytes.subarray(0, length));
+    if (length !== -1) return Buffer.concat(parts);
+    at += bytes.length;
+  }
+  return undefined;
+}
+
 /**
  * Reads a string in UTF-8 that ends with a zero byte, as node:ffi's function of this name; checked.
  * Bytes that are no UTF-8 become U+FFFD.
@@ -44,7 +60,8 @@ function stringBytes(ptr: bigint, available: number): Uint8Array | undefined {
  * @param ptr - an address in a live block, or 0n.
  * @returns the string; null for 0n.
  * @throws PagerunError ERR_INVALID_ARGUMENT (also for a string that is longer than the runtime's may be),
- * ERR_OUT_OF_BOUNDS (no zero byte before the end of the block, or no live block), ERR_FOREIGN_POINTER
+ * ERR_OUT_OF_BOUNDS (no zero byte before the end of the block, or no live block), ERR_FOREIGN_POINTER,
+ * ERR_PROTECTED_PAGES
  * @example
  * ```ts
  * import { exportString, free, malloc, toString } from "pagerun";
@@ -61,7 +78,9 @@ export function toString(ptr: bigint): string | null {
   const place = placeOf(ptr);
   if (place === undefined) throw boundsError("toString", ptr, 1);
   const available = place.end - place.address;
-  const bytes = stringBytes(ptr, Math.min(available, constants.MAX_LENGTH));
+  const bytes = place.isRange
+    ? stringBytesInRange(ptr, place)
+    : stringBytes(ptr, Math.min(available, constants.MAX_LENGTH));
   if (bytes === undefined) throw boundsError("toString", ptr, available + 1);
   return textOf(bytes);
 }

@@ -1,7 +1,8 @@
 // memmove, memset and memcmp on blocks. Owns nothing but their bounds.
 // Thread rule: any thread, also for blocks of other threads; two threads that write the same bytes race, as in C.
 import { checkPointer, sizeFrom } from "./arguments.js";
-import { outOfBounds } from "./errors.js";
+import { outOfBounds, protectedPages } from "./errors.js";
+import { rangePlaceOf } from "./misuse.js";
 import { binding, mailbox } from "./native/binding.js";
 import { byteFrom } from "./values.js";
 import { placeFor } from "./view.js";
@@ -20,11 +21,22 @@ function writePlaces(call: string, first: bigint, second: bigint, length: number
   return bytes;
 }
 
-/** The error of a call that did nothing: one of the pointers has not that many bytes. */
+/** Whether all the bytes may be read. */
+function isReadable(ptr: bigint, length: number): boolean {
+  pointers[0] = ptr;
+  pointers[1] = ptr;
+  numbers[2] = length;
+  return callCompareBytes() !== undefined;
+}
+
+/** The error of a call that did nothing: one of the pointers has not that many bytes, or they are protected. */
 function boundsErrorOf(call: string, ptrs: readonly bigint[], length: number): Error {
   for (const ptr of ptrs) placeFor(call, ptr, length);
+  // What can be read could not be written, and only the first one is.
+  const refused = ptrs.find((ptr) => !isReadable(ptr, length)) ?? ptrs[0]!;
+  if (rangePlaceOf(refused) !== undefined) return protectedPages(call, refused, length);
   // Another thread freed a block between the call and the look-up, and it was handed out again.
-  return outOfBounds(call, ptrs[0]!, length, undefined);
+  return outOfBounds(call, refused, length, undefined);
 }
 
 /**
@@ -35,7 +47,7 @@ function boundsErrorOf(call: string, ptrs: readonly bigint[], length: number): E
  * @param to - an address in a live block.
  * @param from - an address in a live block, the same or another one.
  * @param length - bytes, a non-negative safe integer or a bigint.
- * @throws PagerunError ERR_INVALID_ARGUMENT, ERR_OUT_OF_BOUNDS (nothing was copied), ERR_FOREIGN_POINTER
+ * @throws PagerunError ERR_INVALID_ARGUMENT, ERR_OUT_OF_BOUNDS (nothing was copied), ERR_FOREIGN_POINTER, ERR_PROTECTED_PAGES
  * @example
  * ```ts
  * import { copy, free, getInt32, malloc, setInt32 } from "pagerun";
@@ -60,7 +72,7 @@ export function copy(to: bigint, from: bigint, length: number | bigint): void {
  * @param ptr - an address in a live block.
  * @param value - an integer from -128 to 255; -1 is 255.
  * @param length - bytes, a non-negative safe integer or a bigint.
- * @throws PagerunError ERR_INVALID_ARGUMENT, ERR_OUT_OF_BOUNDS (nothing was written), ERR_FOREIGN_POINTER
+ * @throws PagerunError ERR_INVALID_ARGUMENT, ERR_OUT_OF_BOUNDS (nothing was written), ERR_FOREIGN_POINTER, ERR_PROTECTED_PAGES
  * @example
  * ```ts
  * import { fill, free, getUint32, malloc } from "pagerun";
@@ -90,7 +102,7 @@ export function fill(ptr: bigint, value: number, length: number | bigint): void 
  * @param other - an address in a live block, the same or another one.
  * @param length - bytes, a non-negative safe integer or a bigint.
  * @returns -1, 0 or 1: whether the first byte that differs is smaller in `one`, there is none, or it is larger.
- * @throws PagerunError ERR_INVALID_ARGUMENT, ERR_OUT_OF_BOUNDS, ERR_FOREIGN_POINTER
+ * @throws PagerunError ERR_INVALID_ARGUMENT, ERR_OUT_OF_BOUNDS, ERR_FOREIGN_POINTER, ERR_PROTECTED_PAGES
  * @example
  * ```ts
  * import { calloc, compare, free, setUint8 } from "pagerun";

@@ -113,7 +113,8 @@ function osPagesFrom(length: number | bigint): number {
  * @param length - bytes, more than 0; rounded up to whole OS pages of 4096 bytes, all of which may be used.
  * @param options - see MapPagesOptions.
  * @returns the first byte's address, a multiple of 4096.
- * @throws PagerunError ERR_INVALID_ARGUMENT, ERR_OUT_OF_MEMORY, ERR_LOCK_LIMIT
+ * @throws PagerunError ERR_INVALID_ARGUMENT, ERR_OUT_OF_MEMORY (with `locked` also where the system has not so much memory
+ * to spare), ERR_LOCK_LIMIT
  * @example
  * ```ts
  * import { mapPages, unmapPages, view } from "pagerun";

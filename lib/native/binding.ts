@@ -226,7 +226,7 @@ export interface Binding {
   dropBlockBytes(buffer: ArrayBuffer | undefined): void;
   /** In: the number of a home. Detaches the ArrayBuffers of its Blocks; the blocks whose memory can still be reached. */
   endHome(): bigint[] | undefined;
-  /** In: a pointer into a live block, bytes that end in it, which become zero. Out: 1 when they are. */
+  /** In: a pointer into a live block that is new, bytes that end in it, which become zero. Out: 1 when they are. */
   clearBytes(): void;
   /** In: pointers into two live blocks, from and to; bytes that end in both. Out: 1 when they are copied. */
   copyBytes(): void;

@@ -4,6 +4,7 @@
 #include "../base/check.h"
 #include "../base/config.h"
 #include "../os/memory.h"
+#include "../os/proc_files.h"
 
 namespace pagerun {
 
@@ -29,8 +30,10 @@ RangeStatus make_usable(char* address, size_t bytes, const RangeOptions& options
   bool is_accessible = options.protection != os::Protection::kNone;
   if (is_accessible && os::protect(address, bytes, options.protection) != 0) return RangeStatus::kOutOfMemory;
   if (options.is_huge) os::advise(address, bytes, os::Advice::kHuge);  // a wish
-  if (options.is_locked && os::lock(address, bytes) != 0) return RangeStatus::kLockLimit;
-  return RangeStatus::kDone;
+  if (!options.is_locked) return RangeStatus::kDone;
+  // All of it is brought in at once: where there is not so much, the kernel would end some process for it.
+  if (bytes > os::available_bytes()) return RangeStatus::kOutOfMemory;
+  return os::lock(address, bytes) == 0 ? RangeStatus::kDone : RangeStatus::kLockLimit;
 }
 
 void release_range(char* address, size_t bytes, size_t guard_bytes) {

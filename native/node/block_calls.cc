@@ -95,14 +95,15 @@ napi_value call_end_home(napi_env env, napi_callback_info info) {
   return reachable;
 }
 
-// In: a pointer into a live block, bytes that end in the same block. These are zero afterwards. Out: 1 when they are.
+// In: a pointer into a live block that is new, bytes that end in the same block. These are zero afterwards: a mapping
+// of its own is so already, and not in memory yet. Out: 1 when they are.
 napi_value call_clear_bytes(napi_env env, napi_callback_info info) {
   MailboxWord* mailbox = environment_of(env, info)->mailbox;
   void* ptr = pointer_of(mailbox[0]);
   size_t bytes = bytes_of(mailbox[1]);
   HeldBlock held;
   bool is_held = held.hold(ptr, bytes);
-  if (is_held && bytes > 0) memset(ptr, 0, bytes);
+  if (is_held && bytes > 0 && !is_mapping(held.block())) memset(ptr, 0, bytes);
   mailbox[0].number = is_held ? 1 : 0;
   return nullptr;
 }

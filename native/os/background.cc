@@ -18,6 +18,7 @@
 #include "../base/config.h"
 #include "errno_keeper.h"
 #include "fault.h"
+#include "proc_files.h"
 
 namespace pagerun::os {
 
@@ -57,16 +58,6 @@ constexpr int64_t kWaits[] = {
     SYS_epoll_pwait2,
 #endif
 };
-
-// A file of /proc, as far as there is room. Its length; 0 when it cannot be read.
-size_t read_file(const char* path, char* text, size_t room) {
-  ErrnoKeeper keeper;
-  int file = open(path, O_RDONLY | O_CLOEXEC);
-  if (file < 0) return 0;
-  ssize_t length = read(file, text, room);
-  close(file);
-  return length < 0 ? 0 : static_cast<size_t>(length);
-}
 
 // `/proc/self/task/<thread>/syscall`, without the C library's help, which may allocate.
 void write_path(int32_t thread, char* path) {

@@ -4,7 +4,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setImmediate as turn } from "node:timers/promises";
-import { alloc, Block, copyIn, copyOut, free, usableSize, view } from "pagerun";
+import { alloc, Block, copyIn, copyOut, free, residentPages, usableSize, view } from "pagerun";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { failSystemCall } from "../../lib/internal/testing.js";
 import { root } from "../structure/tree.js";
@@ -138,6 +138,13 @@ describe("alloc", () => {
       expectLiveBlocks(liveBefore);
     },
   );
+
+  test.each([16, 65_536, 2 * megabyte])("of many bytes aligned to %d is zero without being in memory", (align) => {
+    const block = alloc(200 * megabyte, { align });
+    expect(residentPages(block.ptr, block.size).filter((isResident) => isResident === 1).length).toBeLessThan(16);
+    expect(block.getUint8(123 * megabyte)).toBe(0);
+    block.free();
+  });
 
   test("of 0 bytes is a block, with an address and no bytes", () => {
     const block = alloc(0);

@@ -6,8 +6,12 @@ import { runInNewContext } from "node:vm";
 import { Worker } from "node:worker_threads";
 import {
   advisePages,
+  compare,
+  copy,
   copyIn,
   copyOut,
+  exportString,
+  fill,
   free,
   malloc,
   mapPages,
@@ -17,6 +21,7 @@ import {
   realloc,
   residentPages,
   snapshot,
+  toString as textAt,
   unmapPages,
   usableSize,
   view,
@@ -156,6 +161,22 @@ describe("mapPages", () => {
     expect(JSON.parse(stdout).message).toContain("ulimit -l");
   });
 
+  test.runIf(canLock)("locks no more than the system has to spare: that would end some process", () => {
+    // Without the right to lock so much, so that nothing is locked where it is not refused before.
+    const program = `
+      import { mapPages, SecureArena } from "pagerun";
+      if (process.getuid() === 0) process.setuid(65534);
+      const codeOf = (call) => { try { call() } catch ({ code }) { return code } };
+      const calls = [() => mapPages(2 ** 40, { locked: true }), () => new SecureArena({ limit: 2 ** 40 })];
+      console.log(calls.map(codeOf).join());`;
+    const node = [process.execPath, "--input-type=module", "-e", program];
+    const { stdout } = spawnSync("sh", ["-c", 'ulimit -l 64; exec "$@"', "sh", ...node], {
+      cwd: root,
+      encoding: "utf8",
+    });
+    expect(stdout).toBe("ERR_OUT_OF_MEMORY,ERR_OUT_OF_MEMORY\n");
+  });
+
   test("takes no argument of the wrong type or range, and calls no code of one but getters of options", () => {
     for (const { value } of notNumeric) expect(codeOf(() => mapPages(value as number))).toBe("ERR_INVALID_ARGUMENT");
     for (const value of [...wrongNumbers, 0, 0n, -1n, 2n ** 64n])
@@ -256,6 +277,47 @@ describe("protection", () => {
     protectPages(base, osPage, "readWrite");
     view(base, osPage).fill(3);
     expect(copyOut(base, 1)[0]).toBe(3);
+    unmapPages(base);
+  });
+
+  test("is what moves, comparisons and strings say when they are refused, and of which place", () => {
+    const [closed, readOnly, open] = [mapPages(osPage), mapPages(osPage), mapPages(osPage)];
+    exportString("text", readOnly, 8);
+    protectPages(closed, osPage, "none");
+    protectPages(readOnly, osPage, "read");
+    const refusals: [() => unknown, string, bigint][] = [
+      [() => fill(closed, 1, 8), "fill", closed],
+      [() => fill(readOnly, 1, 8), "fill", readOnly],
+      [() => copy(readOnly, open, 8), "copy", readOnly],
+      [() => copy(open, closed, 8), "copy", closed],
+      [() => compare(open, closed, 8), "compare", closed],
+      [() => compare(closed, open, 8), "compare", closed],
+      [() => textAt(closed), "toString", closed],
+    ];
+    for (const [call, name, ptr] of refusals) {
+      expect(thrownBy(call)).toMatchObject({ code: "ERR_PROTECTED_PAGES", call: name, ptr });
+    }
+    expect(textAt(readOnly)).toBe("text");
+    copy(open, readOnly, 8);
+    expect(compare(open, readOnly, 8)).toBe(0);
+    for (const base of [closed, readOnly, open]) unmapPages(base);
+  });
+
+  test("lets a string be read as far as its OS pages may be", () => {
+    const base = mapPages(4 * osPage);
+    const at = base + osPageN - 3n;
+    exportString("a longer text", at, 100);
+    fill(base + osPageN + 100n, 1, 2 * osPage);
+    protectPages(base + 3n * osPageN, osPage, "none");
+    for (const allowed of ["readWrite", "read"] as const) {
+      protectPages(base, 3 * osPage, allowed);
+      expect(textAt(at)).toBe("a longer text");
+      expect(codeOf(() => textAt(base + osPageN + 100n))).toBe("ERR_PROTECTED_PAGES");
+    }
+    protectPages(base, 4 * osPage, "readWrite");
+    expect(textAt(base + osPageN + 100n)).toBe("\u0001".repeat(2 * osPage));
+    fill(base, 1, 4 * osPage);
+    expect(codeOf(() => textAt(base))).toBe("ERR_OUT_OF_BOUNDS");
     unmapPages(base);
   });
 
