@@ -8,41 +8,24 @@ import { setImmediate as turn } from "node:timers/promises";
 import { isMainThread, MessageChannel, parentPort, Worker, workerData } from "node:worker_threads";
 import * as pagerun from "pagerun";
 import { collect } from "./calls.mjs";
+import { HostilePointers } from "./hostile-pointers.mjs";
+import { HostileThread, traps } from "./hostile-thread.mjs";
 
-const { alignedAlloc, alloc, calloc, capabilities, copyIn, copyOut, free, malloc, memoryStats, PagerunError } = pagerun;
+const { alignedAlloc, alloc, calloc, capabilities, copyIn, copyOut, free, malloc, memoryStats } = pagerun;
 const { realloc, usableSize, verify, view } = pagerun;
 const kilobyte = 1024;
 const sizes = [0, 1, 7, 16, 100, 1000, 5000, 40_000, 300 * kilobyte, 5 * kilobyte * kilobyte];
 const types = ["Int8", "Uint8", "Int16", "Uint16", "Int32", "Uint32", "Int64", "Uint64", "Float32", "Float64"];
 
-/** A small generator of numbers, the same for the same seed. */
-function numbersFrom(seed) {
-  let state = seed;
-  return (below) => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    return Math.floor((state / 2 ** 32) * below);
-  };
-}
-
-/** Values of every kind. Those with code of their own try to free the Block that is being used. */
-function trap(target) {
-  const strike = () => {
+/** Values with code of their own, which tries to free the Block that is being used. */
+function trapsFor(target) {
+  return traps(() => {
     target.current?.[Symbol.dispose]();
     return 0;
-  };
-  return [
-    { valueOf: strike, toString: strike },
-    { [Symbol.toPrimitive]: strike },
-    new Proxy({}, { get: () => strike, has: strike, ownKeys: () => [] }),
-    Object.defineProperty({}, "length", { get: strike }),
-  ];
+  });
 }
 
-class Hostile {
-  wrong = new Map();
-  refusals = new Map();
-  calls = 0;
-  #next;
+class HostileBlocks extends HostileThread {
   /** Blocks, with the byte at both ends of each and the views that came from it. */
   #blocks = [];
   /** Blocks that are over, and views that came from them. */
@@ -53,95 +36,27 @@ class Hostile {
   #freed = [];
   #target = { current: undefined };
   #port;
-  #traps = trap(this.#target);
+  #traps = trapsFor(this.#target);
 
   constructor(seed, port) {
-    this.#next = numbersFrom(seed);
+    super(seed);
     this.#port = port;
   }
 
-  #one(list) {
-    return list[this.#next(list.length)];
-  }
-
-  #fail(what) {
-    this.wrong.set(what, (this.wrong.get(what) ?? 0) + 1);
-  }
-
-  /** Calls, and expects a result or an error of this package. */
-  #try(name, call) {
-    this.calls++;
-    try {
-      return call();
-    } catch (error) {
-      const isOurs = error instanceof PagerunError;
-      const key = isOurs ? error.code : error?.name;
-      this.refusals.set(key, (this.refusals.get(key) ?? 0) + 1);
-      if (!isOurs) this.#fail(`${name}: ${error}`);
-      return undefined;
-    }
-  }
-
-  /** Calls that must be refused. */
-  #refused(name, call) {
-    this.#try(name, () => {
-      call();
-      this.#fail(`${name} was not refused`);
-    });
-  }
-
   #bigint() {
-    const word = (BigInt(this.#next(2 ** 32)) << 32n) | BigInt(this.#next(2 ** 32));
-    const near = this.#pointers.length > 0 ? this.#one(this.#pointers).ptr : word;
-    return this.#one([
-      word,
-      word & 0xffff_ffff_fff0n,
-      -word,
-      word << 70n,
-      0n,
-      -1n,
-      2n ** 64n,
-      near + 2n ** 64n,
-      -near,
-      near + 2n ** 40n,
-    ]);
+    return this.bigint(this.#pointers.length > 0 ? this.one(this.#pointers).ptr : undefined);
   }
 
-  /** Anything at all. */
   #value() {
-    return this.#one([
-      undefined,
-      null,
-      true,
-      "",
-      "16",
-      Symbol("x"),
-      () => 1,
-      [],
-      {},
-      Number.NaN,
-      -1,
-      0.5,
-      2 ** 53,
-      2 ** 64,
-      -0,
-      1n,
-      -1n,
-      2n ** 64n,
-      this.#bigint(),
-      this.#next(2 ** 32),
-      new Uint8Array(3),
-      new Date(),
-      ...this.#traps,
-    ]);
+    return this.value(this.#traps, this.#pointers.length > 0 ? this.one(this.#pointers).ptr : undefined);
   }
 
   #add() {
-    const size = this.#one(this.#next(30) === 0 ? sizes : sizes.slice(0, 8));
-    const options = this.#one([undefined, { zero: false }, { align: 64 }, { align: 4096, zero: false }, {}]);
-    const block = this.#try("alloc", () => alloc(size, options));
+    const size = this.one(this.next(30) === 0 ? sizes : sizes.slice(0, 8));
+    const options = this.one([undefined, { zero: false }, { align: 64 }, { align: 4096, zero: false }, {}]);
+    const block = this.attempt("alloc", () => alloc(size, options));
     if (block === undefined) return;
-    const record = { block, mark: this.#next(256), views: [], isMoved: false };
+    const record = { block, mark: this.next(256), views: [], isMoved: false };
     if (size > 0) {
       block.setUint8(0, record.mark);
       block.setUint8(size - 1, record.mark);
@@ -150,12 +65,12 @@ class Hostile {
   }
 
   #addPointer() {
-    const size = this.#one(sizes);
-    const make = this.#one([() => malloc(size), () => calloc(1, size), () => alignedAlloc(32, size)]);
-    const ptr = this.#try("malloc", make);
+    const size = this.one(sizes);
+    const make = this.one([() => malloc(size), () => calloc(1, size), () => alignedAlloc(32, size)]);
+    const ptr = this.attempt("malloc", make);
     if (ptr === undefined) return;
-    const mark = this.#next(256);
-    if (size > 0) this.#try("copyIn", () => copyIn(ptr, Uint8Array.of(mark)));
+    const mark = this.next(256);
+    if (size > 0) this.attempt("copyIn", () => copyIn(ptr, Uint8Array.of(mark)));
     this.#pointers.push({ ptr, size, mark });
   }
 
@@ -165,52 +80,52 @@ class Hostile {
 
   #check({ block, mark, views, isMoved }) {
     const { size } = block;
-    if (size > 0 && (block.getUint8(0) !== mark || block.getUint8(size - 1) !== mark)) this.#fail("content of a Block");
+    if (size > 0 && (block.getUint8(0) !== mark || block.getUint8(size - 1) !== mark)) this.fail("content of a Block");
     for (const bytes of views) {
-      if (isMoved ? bytes.length !== 0 : bytes.length !== size || !this.#isMarked(bytes, mark)) this.#fail("a view");
+      if (isMoved ? bytes.length !== 0 : bytes.length !== size || !this.#isMarked(bytes, mark)) this.fail("a view");
     }
   }
 
   #end(record) {
-    for (const bytes of record.views) if (bytes.length !== 0 || bytes[0] !== undefined) this.#fail("a stale view");
+    for (const bytes of record.views) if (bytes.length !== 0 || bytes[0] !== undefined) this.fail("a stale view");
     if (this.#over.length > 50) this.#over.shift();
     this.#over.push(record);
   }
 
   #useOver() {
     if (this.#over.length === 0) return;
-    const { block, views } = this.#one(this.#over);
-    const type = this.#one(types);
-    this.#refused("get of what is over", () => block[`get${type}`](this.#next(100)));
-    this.#refused("set of what is over", () =>
+    const { block, views } = this.one(this.#over);
+    const type = this.one(types);
+    this.refused("get of what is over", () => block[`get${type}`](this.next(100)));
+    this.refused("set of what is over", () =>
       block[`set${type}`](0, type.endsWith("64") && type !== "Float64" ? 1n : 1),
     );
-    this.#refused("free of what is over", () => block.free());
-    this.#refused("resize of what is over", () => block.resize(10));
-    this.#try("dispose", () => block[Symbol.dispose]());
+    this.refused("free of what is over", () => block.free());
+    this.refused("resize of what is over", () => block.resize(10));
+    this.attempt("dispose", () => block[Symbol.dispose]());
     if (block.ptr !== 0n || block.size !== 0 || block.bytes.length !== 0 || block.buffer().length !== 0)
-      this.#fail("not over");
-    for (const bytes of views) if (bytes.length !== 0) this.#fail("a view came back");
+      this.fail("not over");
+    for (const bytes of views) if (bytes.length !== 0) this.fail("a view came back");
   }
 
   /** Offsets and values of every kind. Where code of a value runs it frees the Block: then nothing may be reached. */
   #strike(record) {
     const { block } = record;
-    const type = this.#one(types);
+    const type = this.one(types);
     this.#target.current = block;
-    this.#try("get", () => block[`get${type}`](this.#value()));
+    this.attempt("get", () => block[`get${type}`](this.#value()));
     // What was moved may be looked at by another thread at this moment.
-    if (!record.isMoved) this.#try("set", () => block[`set${type}`](this.#value(), this.#value()));
-    this.#try("resize", () => block.resize(this.#one([-1, 0.5, "4", null, -1n, 2n ** 64n, ...this.#traps])));
+    if (!record.isMoved) this.attempt("set", () => block[`set${type}`](this.#value(), this.#value()));
+    this.attempt("resize", () => block.resize(this.one([-1, 0.5, "4", null, -1n, 2n ** 64n, ...this.#traps])));
     this.#target.current = undefined;
-    if (block.ptr === 0n) this.#fail("code of an argument ran");
-    this.#refused("get beyond", () => block[`get${type}`](block.size + this.#next(1000)));
+    if (block.ptr === 0n) this.fail("code of an argument ran");
+    this.refused("get beyond", () => block[`get${type}`](block.size + this.next(1000)));
     const { mark, isMoved } = record;
     if (block.size === 0) return;
     block.setUint8(0, mark);
     block.setUint8(block.size - 1, mark);
     if (!isMoved)
-      for (const bytes of record.views) if (!this.#isMarked(bytes, mark)) this.#fail("a view after a strike");
+      for (const bytes of record.views) if (!this.#isMarked(bytes, mark)) this.fail("a view after a strike");
   }
 
   #move(record) {
@@ -219,8 +134,8 @@ class Hostile {
     record.isMoved = true;
     this.#moved.push({ moved, mark: record.mark });
     if (this.#moved.length <= 10) return;
-    const [old] = this.#moved.splice(this.#next(10), 1);
-    if (!this.#isMarked(new Uint8Array(old.moved), old.mark)) this.#fail("moved memory");
+    const [old] = this.#moved.splice(this.next(10), 1);
+    if (!this.#isMarked(new Uint8Array(old.moved), old.mark)) this.fail("moved memory");
     this.#giveAway(old);
   }
 
@@ -229,7 +144,7 @@ class Hostile {
    * ArrayBuffer stays allocated when its thread ends, for it might be another thread's by then.
    */
   #giveAway({ moved, mark }) {
-    const how = isMainThread ? this.#next(3) : 0;
+    const how = isMainThread ? this.next(3) : 0;
     if (how === 0) moved.transfer(0);
     else if (how === 1 || this.#port === undefined) structuredClone(moved, { transfer: [moved] });
     else this.#port.postMessage({ moved, mark }, [moved]);
@@ -239,12 +154,12 @@ class Hostile {
   #clone({ block, mark, isMoved, views }) {
     if (isMoved || block.size === 0 || block.size > 100_000) return;
     const { bytes } = block;
-    if (!this.#isMarked(structuredClone(bytes), mark)) this.#fail("a clone");
+    if (!this.#isMarked(structuredClone(bytes), mark)) this.fail("a clone");
     const { port1, port2 } = new MessageChannel();
     try {
       port1.postMessage(bytes, [bytes.buffer]);
     } catch (error) {
-      if (error.name !== "DataCloneError") this.#fail(`postMessage: ${error}`);
+      if (error.name !== "DataCloneError") this.fail(`postMessage: ${error}`);
     }
     port1.close();
     port2.close();
@@ -254,92 +169,92 @@ class Hostile {
 
   #resize(record) {
     const { block } = record;
-    const size = this.#one(sizes.slice(0, 9));
-    this.#try("resize", () => block.resize(size));
-    for (const bytes of record.views) if (bytes.length !== 0) this.#fail("a view of before");
+    const size = this.one(sizes.slice(0, 9));
+    this.attempt("resize", () => block.resize(size));
+    for (const bytes of record.views) if (bytes.length !== 0) this.fail("a view of before");
     record.views = [];
     record.isMoved = false;
     if (size === 0) return;
-    if (block.size !== size) this.#fail("the size");
+    if (block.size !== size) this.fail("the size");
     block.setUint8(0, record.mark);
     block.setUint8(size - 1, record.mark);
   }
 
   #free(record) {
     this.#blocks.splice(this.#blocks.indexOf(record), 1);
-    const how = this.#next(3);
+    const how = this.next(3);
     // A dropped one is the collector's.
     if (how === 0) return;
-    this.#try("free", () => (how === 1 ? record.block.free() : record.block[Symbol.dispose]()));
+    this.attempt("free", () => (how === 1 ? record.block.free() : record.block[Symbol.dispose]()));
     this.#end(record);
   }
 
   /** Pointers that are none, to every function that takes one. */
   #strikePointer() {
-    const ptr = this.#next(3) === 0 ? this.#value() : this.#bigint();
+    const ptr = this.next(3) === 0 ? this.#value() : this.#bigint();
     if (this.#pointers.some((record) => record.ptr === ptr)) return;
     this.#refusedUnlessNull("free", ptr, () => free(ptr));
     this.#refusedUnlessNull("usableSize", ptr, () => usableSize(ptr));
-    if (ptr !== 0n) this.#refused("realloc", () => realloc(ptr, 10));
-    this.#try("view", () => view(ptr, this.#one([0, 1, 100, this.#value()])));
-    this.#try("copyOut", () => copyOut(ptr, this.#one([0, 1, 100, this.#value()])));
-    this.#try("malloc", () => {
-      const made = malloc(this.#one([-1, 0.5, 2 ** 60, 2n ** 64n, -1n, "8", ...this.#traps]));
+    if (ptr !== 0n) this.refused("realloc", () => realloc(ptr, 10));
+    this.attempt("view", () => view(ptr, this.one([0, 1, 100, this.#value()])));
+    this.attempt("copyOut", () => copyOut(ptr, this.one([0, 1, 100, this.#value()])));
+    this.attempt("malloc", () => {
+      const made = malloc(this.one([-1, 0.5, 2 ** 60, 2n ** 64n, -1n, "8", ...this.#traps]));
       free(made);
     });
-    this.#try("alloc", () => alloc(this.#one([-1, 2 ** 60, 2n ** 70n, null]), this.#value()).free());
+    this.attempt("alloc", () => alloc(this.one([-1, 2 ** 60, 2n ** 70n, null]), this.#value()).free());
   }
 
   #refusedUnlessNull(name, ptr, call) {
-    if (ptr === 0n) this.#try(name, call);
-    else this.#refused(name, call);
+    if (ptr === 0n) this.attempt(name, call);
+    else this.refused(name, call);
   }
 
   /** Pointers into blocks, and of blocks that are free. Reads of these may find another thread's block. */
   #nearPointer() {
-    const record = this.#one(this.#pointers);
+    const record = this.one(this.#pointers);
     const { ptr, size, mark } = record;
-    if (size > 0 && copyOut(ptr, 1)[0] !== mark) this.#fail("content of a block");
-    const inside = 1 + this.#next(Math.max(1, usableSize(ptr) - 1));
-    this.#refused("free inside", () => free(ptr + BigInt(inside)));
-    this.#refused("realloc inside", () => realloc(ptr + BigInt(inside), 5));
-    this.#refused("view beyond", () => view(ptr, usableSize(ptr) + 1 + this.#next(10)));
-    this.#refused("copyIn beyond", () => copyIn(ptr, new Uint8Array(usableSize(ptr) + 1)));
+    if (size > 0 && copyOut(ptr, 1)[0] !== mark) this.fail("content of a block");
+    const inside = 1 + this.next(Math.max(1, usableSize(ptr) - 1));
+    this.refused("free inside", () => free(ptr + BigInt(inside)));
+    this.refused("realloc inside", () => realloc(ptr + BigInt(inside), 5));
+    this.refused("view beyond", () => view(ptr, usableSize(ptr) + 1 + this.next(10)));
+    this.refused("copyIn beyond", () => copyIn(ptr, new Uint8Array(usableSize(ptr) + 1)));
     if (this.#freed.length > 0) {
-      const freed = this.#one(this.#freed);
-      this.#try("usableSize of a freed block", () => usableSize(freed));
-      this.#try("copyOut of a freed block", () => copyOut(freed, 1));
-      this.#try("view of a freed block", () => view(freed, 1)[0]);
+      const freed = this.one(this.#freed);
+      this.attempt("usableSize of a freed block", () => usableSize(freed));
+      this.attempt("copyOut of a freed block", () => copyOut(freed, 1));
+      this.attempt("view of a freed block", () => view(freed, 1)[0]);
     }
   }
 
   #freePointer() {
-    const [{ ptr }] = this.#pointers.splice(this.#next(this.#pointers.length), 1);
-    this.#try("free", () => free(ptr));
+    const [{ ptr }] = this.#pointers.splice(this.next(this.#pointers.length), 1);
+    this.attempt("free", () => free(ptr));
     this.#freed.push(ptr);
     if (this.#freed.length > 50) this.#freed.shift();
   }
 
   /** With no other thread about, a freed address is nobody's until this one allocates again. */
   freeTwice() {
-    const ptr = malloc(this.#one(sizes));
+    const ptr = malloc(this.one(sizes));
     free(ptr);
-    this.#refused("free twice", () => free(ptr));
-    this.#refused("realloc of a freed block", () => realloc(ptr, 10));
-    this.#refused("view of a freed block", () => view(ptr, 1));
+    this.refused("free twice", () => free(ptr));
+    this.refused("realloc of a freed block", () => realloc(ptr, 10));
+    this.refused("view of a freed block", () => view(ptr, 1));
     const { ptr: address } = ((block) => {
       const before = { ptr: block.ptr };
       block.free();
       return before;
-    })(alloc(this.#one(sizes)));
-    this.#refused("free of a Block's address", () => free(address));
+    })(alloc(this.one(sizes)));
+    this.refused("free of a Block's address", () => free(address));
   }
 
   step() {
-    if (this.#blocks.length < 20 || (this.#blocks.length < 60 && this.#next(4) === 0)) this.#add();
-    if (this.#pointers.length < 20 || (this.#pointers.length < 60 && this.#next(4) === 0)) this.#addPointer();
+    if (this.#blocks.length < 20 || (this.#blocks.length < 60 && this.next(4) === 0)) this.#add();
+    if (this.#pointers.length < 20 || (this.#pointers.length < 60 && this.next(4) === 0)) this.#addPointer();
     if (this.#blocks.length === 0 || this.#pointers.length === 0) return;
-    const record = this.#one(this.#blocks);
+    const record = this.one(this.#blocks);
     this.#check(record);
     const actions = [
       () => this.#strike(record),
@@ -349,11 +264,11 @@ class Hostile {
       () => this.#useOver(),
       () => record.views.push(record.isMoved ? new Uint8Array(0) : record.block.bytes),
       () => this.#free(record),
-      () => this.#next(4) === 0 && this.#move(record),
-      () => this.#next(4) === 0 && this.#clone(record),
-      () => this.#next(2) === 0 && this.#resize(record),
+      () => this.next(4) === 0 && this.#move(record),
+      () => this.next(4) === 0 && this.#clone(record),
+      () => this.next(2) === 0 && this.#resize(record),
     ];
-    this.#one(actions)();
+    this.one(actions)();
   }
 
   /** Frees everything but half of the Blocks, which are left to the collector or to the end of the thread. */
@@ -361,10 +276,10 @@ class Hostile {
     while (this.#pointers.length > 0) this.#freePointer();
     for (const record of this.#blocks) {
       this.#check(record);
-      if (this.#next(2) === 0) record.block.free();
+      if (this.next(2) === 0) record.block.free();
     }
     for (const one of this.#moved) {
-      if (!this.#isMarked(new Uint8Array(one.moved), one.mark)) this.#fail("moved memory at the end");
+      if (!this.#isMarked(new Uint8Array(one.moved), one.mark)) this.fail("moved memory at the end");
       this.#giveAway(one);
     }
     this.#blocks = [];
@@ -374,16 +289,24 @@ class Hostile {
 }
 
 async function strike(calls, seed, port, isAlone) {
-  const hostile = new Hostile(seed, port);
-  for (let i = 0; hostile.calls < calls; i++) {
-    hostile.step();
-    // With the heap shared by the whole process nobody is ever alone.
-    if (isAlone && !capabilities.preloaded && i % 10 === 0) hostile.freeTwice();
+  // With the heap shared by the whole process nobody is ever alone.
+  const isReallyAlone = isAlone && !capabilities.preloaded;
+  const blocks = new HostileBlocks(seed, port);
+  const pointers = new HostilePointers(seed + 1, isReallyAlone);
+  for (let i = 0; blocks.calls + pointers.calls < calls; i++) {
+    blocks.step();
+    pointers.step();
+    if (isReallyAlone && i % 10 === 0) blocks.freeTwice();
     if (i % 100 === 0) await turn();
     if (i % 20_000 === 0) globalThis.gc?.();
   }
-  hostile.clear();
-  return { calls: hostile.calls, wrong: [...hostile.wrong], refusals: [...hostile.refusals] };
+  blocks.clear();
+  pointers.clear();
+  return {
+    calls: blocks.calls + pointers.calls,
+    wrong: [...blocks.wrong, ...pointers.wrong],
+    refusals: [...blocks.refusals, ...pointers.refusals],
+  };
 }
 
 /** A worker: strikes for itself, or looks at the memory that it is given. */
