@@ -10,7 +10,6 @@
 namespace pagerun::misuse {
 namespace {
 
-constexpr size_t kOsPageBytes = 4096;
 constexpr size_t kLarge = 1 << 20, kHuge = 64 << 20;
 constexpr char kSecret = 0x53;
 

@@ -284,7 +284,7 @@ bool is_over = false;
 void* churn_until_over(void*) {
   while (!__atomic_load_n(&is_over, __ATOMIC_RELAXED)) {
     void* blocks[40];
-    for (size_t i = 0; i < 40; i++) blocks[i] = taken(16 << i % 12);
+    for (size_t i = 0; i < 40; i++) blocks[i] = taken(size_t{16} << i % 12);
     for (void* block : blocks) give(block);
   }
   return nullptr;

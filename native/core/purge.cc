@@ -45,7 +45,7 @@ uint32_t os_pages_between(uint64_t start_bytes, uint64_t end_bytes) {
 
 // Another thread may have cleared a block of it a moment ago, and said so by bits that order nothing: what is seen of
 // before that only keeps the OS page. ThreadSanitizer is told that this is meant.
-[[gnu::no_sanitize("thread")]] bool is_os_page_zero(const char* start) {
+[[gnu::no_sanitize_thread]] bool is_os_page_zero(const char* start) {
   uint64_t any = 0, word = 0;
   for (size_t at = 0; at < kOsPageBytes; at += sizeof(word)) {
     memcpy(&word, start + at, sizeof(word));

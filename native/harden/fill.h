@@ -68,12 +68,17 @@ constexpr size_t kVectorBytes = sizeof(typename Vectors::Vector);
 
 [[gnu::always_inline]] inline bool is_zero(const Pairs::Vector& pair) { return (pair[0] | pair[1]) == 0; }
 
+// Halves are copied out: g++ 11 has no __builtin_shufflevector, and all compilers make the same of it.
 [[gnu::always_inline]] inline bool is_zero(const Halves::Vector& half) {
-  return is_zero(__builtin_shufflevector(half, half, 0, 1) | __builtin_shufflevector(half, half, 2, 3));
+  Pairs::Vector pairs[2];
+  memcpy(pairs, &half, sizeof(half));
+  return is_zero(pairs[0] | pairs[1]);
 }
 
 [[gnu::always_inline]] inline bool is_zero(const Lines::Vector& line) {
-  return is_zero(__builtin_shufflevector(line, line, 0, 1, 2, 3) | __builtin_shufflevector(line, line, 4, 5, 6, 7));
+  Halves::Vector halves[2];
+  memcpy(halves, &line, sizeof(line));
+  return is_zero(halves[0] | halves[1]);
 }
 
 // A row of bytes from which every mask of visit_slack() can be read.

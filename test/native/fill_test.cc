@@ -39,7 +39,8 @@ class Bytes {
 std::vector<size_t> lengths() {
   std::vector<size_t> all;
   for (size_t bytes = 16; bytes <= 1100; bytes += 8) all.push_back(bytes);
-  for (size_t bytes : {2048, 4096 - 8, 4096, 16384 + 8, int{kMostBytes}}) all.push_back(bytes);
+  for (size_t bytes : {size_t{2048}, size_t{4096 - 8}, size_t{4096}, size_t{16384 + 8}, kMostBytes})
+    all.push_back(bytes);
   return all;
 }
 
@@ -153,7 +154,7 @@ void expect_canary(const Way* way, size_t bytes, size_t slack) {
 }
 
 void expect_canaries() {
-  for (size_t bytes : {16, 32, 48, 64, 112, 128, 144, 256, 288, 512, 576, 1024, 4096}) {
+  for (size_t bytes : {16u, 32u, 48u, 64u, 112u, 128u, 144u, 256u, 288u, 512u, 576u, 1024u, 4096u}) {
     size_t most = bytes < 300 ? bytes : 300;
     for (size_t slack = 1; slack <= most; slack++) {
       expect_canary(nullptr, bytes, slack);

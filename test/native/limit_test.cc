@@ -113,7 +113,7 @@ const std::vector<size_t> kMixed = {16, 5000, 100, 40, 100000, 24, 9000, 1 << 20
 
 TEST("a limit on address space ends in null for small, middle, large and mixed blocks, and memory comes back") {
   if (skip_under_sanitizers()) return;
-  for (size_t room_mib : {16, 40, 64}) {
+  for (size_t room_mib : {16u, 40u, 64u}) {
     for (const std::vector<size_t>& sizes : {std::vector<size_t>{64}, {5000}, {100000}, {3 << 20}, kMixed}) {
       expect_end_and_recovery(RLIMIT_AS, room_mib << 20, sizes, Moment::kFirst);
     }
@@ -170,8 +170,8 @@ TEST("a runtime that looks into the tables itself is shown pages of the primary 
     os::release(hole, kHoleBytes);
     Region* second = region_add(1);
     if (!EXPECT(primary != nullptr && second != nullptr && second->headers > primary->headers)) return;
-    auto distance = static_cast<size_t>(second->headers - primary->headers);
-    EXPECT(distance < kScriptPages);
+    auto distance = reinterpret_cast<uintptr_t>(second->headers) - reinterpret_cast<uintptr_t>(primary->headers);
+    EXPECT(distance < kScriptPages * sizeof(PageHeader));
     size_t shown = 0, hidden = 0;
     for (size_t i = 0; i < 5 * primary->reserved_bytes / 4096; i++) {
       void* block = allocate(4096);

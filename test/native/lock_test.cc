@@ -76,8 +76,8 @@ TEST("what was written under the lock is seen by the next holder") {
     for (uint64_t i = 0; i < harness::rounds(20000); i++) {
       LockGuard guard(lock);
       uint64_t first = shared[0];
-      for (int w = 0; w < 64; w++) EXPECT_EQ(shared[w], first);
-      for (int w = 0; w < 64; w++) shared[w] = first + 1;
+      for (size_t w = 0; w < 64; w++) EXPECT_EQ(shared[w], first);
+      for (size_t w = 0; w < 64; w++) shared[w] = first + 1;
     }
   });
 }

@@ -34,7 +34,7 @@ HeapOptions bucket_pages() {
 // Free blocks of 100, 20 and 40 bytes, with live blocks between them; returns what was freed, in this order.
 std::vector<char*> three_holes(HeapUnderTest& heap) {
   std::vector<char*> holes;
-  for (size_t bytes : {100, 20, 40}) {
+  for (size_t bytes : {100u, 20u, 40u}) {
     holes.push_back(heap.allocate(bytes));
     heap.allocate(8);
   }
@@ -89,7 +89,7 @@ TEST("next fit forgets no place when nodes come and go in front of it, or merge 
 
 TEST("a freed block merges with a free neighbour before it, behind it, on both sides, and with none") {
   for (uint32_t field_bytes : {4u, 8u}) {
-    for (int freed = 0; freed < 4; freed++) {
+    for (uint32_t freed = 0; freed < 4; freed++) {
       HeapUnderTest heap(list_of(Fit::kFirst, field_bytes));
       char* before = heap.allocate(64);
       char* middle = heap.allocate(64);
