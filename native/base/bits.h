@@ -32,21 +32,32 @@ inline bool set_bit(uint64_t& word, uint64_t bit) {
 }
 #endif
 
-/// Takes the lowest set bit out of `place`, whose value is `word`, not 0; returns its index. Whoever takes bit after
-/// bit waits for the word each time: so it is changed by a subtraction and an AND, and not by way of the index.
-#if defined(__x86_64__) && !defined(__SANITIZE_THREAD__)
-inline uint64_t take_lowest_bit(uint64_t& place, uint64_t word) {
+/// A word's lowest set bit, and the mask that takes it out of the word.
+struct LowestBit {
   uint64_t bit;
-  // A bsf on machines without tzcnt, which is the same for a word that is not 0.
-  __asm__("rep bsfq %1, %0" : "=r"(bit) : "r"(word) : "cc");
-  __asm__("andq %1, %0" : "+m"(place) : "r"(word - 1) : "cc");
-  return bit;
+  uint64_t mask;
+};
+
+/// False when the word is 0: the borrow of the subtraction says so, an instruction less than a comparison. Whoever
+/// takes bit after bit waits for the word each time: so it is changed by a subtraction and an AND, and not by way of
+/// the index.
+#if defined(__x86_64__) && !defined(__SANITIZE_THREAD__)
+inline bool find_lowest_bit(uint64_t word, LowestBit* lowest) {
+  // A bsf on machines without tzcnt, which is the same for a word that is not 0. volatile: it comes before the
+  // subtraction, which needs no copy of the word then.
+  __asm__ volatile("rep bsfq %1, %0" : "=r"(lowest->bit) : "r"(word) : "cc");
+  return !__builtin_sub_overflow(word, uint64_t{1}, &lowest->mask);
 }
+
+inline void keep_bits(uint64_t& place, uint64_t mask) { __asm__("andq %1, %0" : "+m"(place) : "r"(mask) : "cc"); }
 #else
-inline uint64_t take_lowest_bit(uint64_t& place, uint64_t word) {
-  store_owned(place, word & (word - 1));
-  return lowest_bit(word);
+inline bool find_lowest_bit(uint64_t word, LowestBit* lowest) {
+  if (word == 0) return false;
+  *lowest = {lowest_bit(word), word - 1};
+  return true;
 }
+
+inline void keep_bits(uint64_t& place, uint64_t mask) { store_owned(place, place & mask); }
 #endif
 
 /// The same value, of which the compiler knows nothing: it computes no address from both beforehand, and uses the

@@ -318,8 +318,8 @@ namespace {
 [[gnu::always_inline]] inline void* allocate_small(size_t bytes) {
   Arena* arena = arena_now();
   Bucket* bucket = bytes <= kMaxDirectBytes ? bucket_direct(arena, bytes) : bucket_at(arena, stepped_class_of(bytes));
-  uint64_t word = *bucket->word;
-  return word != 0 ? bucket_take(bucket, word) : allocate_found(arena, bucket);
+  LowestBit lowest;
+  return find_lowest_bit(*bucket->word, &lowest) ? bucket_take(bucket, lowest) : allocate_found(arena, bucket);
 }
 
 // The first call of all, every call of a library that has no distance, and every one in the hardened profile.

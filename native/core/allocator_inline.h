@@ -34,10 +34,10 @@ inline void* allocate_fast(size_t bytes) {
     return Slow::beyond(bytes);
   Arena* arena = *arena_place_near();
   Bucket* bucket = bucket_direct(arena, bytes);
-  uint64_t word = *bucket->word;
-  if (word == 0) [[unlikely]]
+  LowestBit lowest;
+  if (!find_lowest_bit(*bucket->word, &lowest)) [[unlikely]]
     return Slow::refill(arena, bucket);
-  return bucket_take(bucket, word);
+  return bucket_take(bucket, lowest);
 }
 
 /// Distance of `ptr` from the primary region's first byte, and back; any address has one, modulo 2^64.

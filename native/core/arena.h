@@ -281,13 +281,19 @@ inline bool is_made(const Arena* arena) { return load_relaxed(arena->host) != nu
 
 inline bool has_page(const Bucket& bucket) { return bucket.page != &no_page; }
 
-/// Takes the lowest free bit of the bucket's word, whose value is `word`, not 0.
-inline void* bucket_take(Bucket* bucket, uint64_t word) {
+/// Takes the lowest free block of the bucket's word, as find_lowest_bit() has found it.
+inline void* bucket_take(Bucket* bucket, const LowestBit& lowest) {
   PageHeader* page = bucket->page;
-  auto bit = static_cast<uint32_t>(take_lowest_bit(*bucket->word, word));
+  keep_bits(*bucket->word, lowest.mask);
   store_owned(page->countdown, page->countdown + 1);
-  uint32_t distance = bit * bucket->block_bytes;  // below the page's length
+  uint32_t distance = static_cast<uint32_t>(lowest.bit) * bucket->block_bytes;  // below the page's length
   return bucket->word_start + distance;
+}
+
+/// The same, of a word that may have none: null then.
+inline void* bucket_take(Bucket* bucket) {
+  LowestBit lowest;
+  return find_lowest_bit(*bucket->word, &lowest) ? bucket_take(bucket, lowest) : nullptr;
 }
 
 /// Blocks come from word number `word` of the current page's free bits from now on.
@@ -313,13 +319,13 @@ inline bool bucket_find_word(Bucket* bucket) {
 /// word cannot serve end here.
 inline void* bucket_take_found(Bucket* bucket) {
   if (!bucket_find_word(bucket)) return nullptr;
-  return bucket_take(bucket, *bucket->word);
+  return bucket_take(bucket);
 }
 
 /// A block of the current page; null when it is full.
 inline void* bucket_take_here(Bucket* bucket) {
-  uint64_t word = *bucket->word;
-  return word != 0 ? bucket_take(bucket, word) : bucket_take_found(bucket);
+  void* ptr = bucket_take(bucket);
+  return ptr != nullptr ? ptr : bucket_take_found(bucket);
 }
 
 /// Counts a free on the calling thread's own arena: a word of the page's free bits has just gained a bit. False when

@@ -121,12 +121,16 @@ TEST("taking lowest bits empties a word bit by bit") {
   for (int round = 0; round < 200; round++) {
     uint64_t word = random.next(), left = word;
     while (word != 0) {
-      uint64_t bit = take_lowest_bit(word, word);
-      EXPECT_EQ(bit, lowest_bit(left));
+      LowestBit lowest;
+      if (!EXPECT(find_lowest_bit(word, &lowest))) return;
+      keep_bits(word, lowest.mask);
+      EXPECT_EQ(lowest.bit, lowest_bit(left));
       left &= left - 1;
       EXPECT_EQ(word, left);
     }
     EXPECT_EQ(left, 0u);
+    LowestBit none;
+    EXPECT(!find_lowest_bit(word, &none));
   }
 }
 
