@@ -36,9 +36,9 @@ template <class Vectors>
 
 bool are_words_pairs(const char* start, size_t bytes, uint64_t word) { return are_words_by<Pairs>(start, bytes, word); }
 
+#ifdef __x86_64__
 bool has_halves = false;
 
-#ifdef __x86_64__
 // Of the machines with lines the first ones were slowed by them; those that followed have VBMI2 as well.
 void see_vectors() {
   __builtin_cpu_init();
@@ -73,7 +73,7 @@ bool are_words(const char* start, size_t bytes, uint64_t word) {
 #else
 void see_vectors() {}
 
-bool are_words(const char* start, size_t bytes, uint64_t word) { return are_words_by<Pairs>(start, bytes, word); }
+bool are_words(const char* start, size_t bytes, uint64_t word) { return are_words_pairs(start, bytes, word); }
 #endif
 
 }  // namespace
