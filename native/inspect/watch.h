@@ -1,9 +1,8 @@
 // The words of the tables that say whether a block is still live: a few loads and comparisons for whoever keeps a watch
 // of it, without a call. Owns nothing and reads only. Thread rule: any thread, no lock.
 //
-//   bucket page   | capacity, class and kind of its header | its free bits | its remote bits | held_blocks     |
-//   policies | run           | the same                               | run_bytes     | block_bytes     | run_bytes,
-//   rest | the same |
+//   bucket page | capacity, class and kind | its free bits | its remote bits | held_blocks     | policies
+//   run         | the same                 | run_bytes     | block_bytes     | run_bytes, rest | the one before
 //
 // The last two are in the window of the first, and noted as 0: nothing is held, and the page not hardened.
 //
