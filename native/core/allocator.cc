@@ -406,8 +406,11 @@ Misuse reallocate(void* ptr, size_t bytes, void** result) {
     *result = ptr;
     return Misuse::kNone;
   }
-  header_check_owned(block.page);
-  return resize_by_move(ptr, block.page->block_bytes, bytes, result);
+  uint32_t had_bytes = block.page->block_bytes;
+  // The reciprocal has just proved right.
+  if (kHasChecks && !has_reciprocal(had_bytes, block.reciprocal)) [[unlikely]]
+    header_check(block.page);
+  return resize_by_move(ptr, had_bytes, bytes, result);
 }
 
 Misuse locate(const void* ptr, Block* block) {

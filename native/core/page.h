@@ -109,6 +109,11 @@ constexpr uint32_t kNeverNotify = 1u << 31;  // no block count reaches it
 // https://arxiv.org/abs/1902.01961.
 constexpr uint64_t reciprocal_of(uint32_t block_bytes) { return (1ull << 32) / block_bytes + 1; }
 
+/// True for the one length that has the reciprocal. d r = 2^32 + e, and as d < r no other comes so near.
+constexpr bool has_reciprocal(uint32_t block_bytes, uint64_t reciprocal) {
+  return block_bytes * reciprocal - (1ull << 32) - 1 < block_bytes;
+}
+
 constexpr uint32_t block_index(uint64_t reciprocal, uint32_t offset) {
   return static_cast<uint32_t>(offset * reciprocal >> 32);
 }

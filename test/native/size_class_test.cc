@@ -119,6 +119,18 @@ TEST("division by the reciprocal is exact for every class and every offset of it
   }
 }
 
+TEST("a reciprocal is that of one length alone, for every class") {
+  for (uint32_t c = 0; c < kClassCount; c++) {
+    auto block_bytes = static_cast<uint32_t>(class_bytes(c));
+    for (uint32_t bytes = 0; bytes <= 2 * kMaxBlockBytes; bytes++) {
+      if (has_reciprocal(bytes, reciprocal_of(block_bytes)) == (bytes == block_bytes)) continue;
+      EXPECT_EQ(bytes, block_bytes);
+      break;
+    }
+    EXPECT(!has_reciprocal(~0u, reciprocal_of(block_bytes)));
+  }
+}
+
 TEST("one comparison tells the start of a block from every other offset of the first page, for every class") {
   for (uint32_t c = 0; c < kClassCount; c++) {
     auto block_bytes = static_cast<uint32_t>(class_bytes(c));
