@@ -133,7 +133,7 @@ bool is_releasable(const PageHeader& page) {
 
 // An empty page on no list goes back to the run list, or to the made arena whose extents it is of.
 void page_release(Arena* arena, PageHeader* page) {
-  header_check(page);
+  header_check_owned(page);
   if (used_of(*page) != 0 || !has_only_free(*page)) header_damaged(page, "used == popcount(used bitmap)");
   page_end(page);
   page_detach(arena, page);
