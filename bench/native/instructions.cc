@@ -19,6 +19,7 @@ struct Calls {
   void* (*operator_new)(size_t);
   void (*operator_delete)(void*);
   void (*operator_delete_sized)(void*, size_t);
+  size_t (*malloc_usable_size)(void*);
 };
 
 Calls calls;
@@ -37,6 +38,7 @@ void find_calls() {
   find(&calls.operator_new, "_Znwm");
   find(&calls.operator_delete, "_ZdlPv");
   find(&calls.operator_delete_sized, "_ZdlPvm");
+  find(&calls.malloc_usable_size, "malloc_usable_size");
 }
 
 constexpr uint64_t kWarmRounds = 200;
@@ -71,6 +73,10 @@ OPERATION(new_sized_24, calls.operator_delete_sized(calls.operator_new(24), 24))
 
 static void* resized;
 OPERATION(realloc_in_place, resized = calls.realloc(resized, 90 + i % 7))
+OPERATION(usable_size, calls.malloc_usable_size(resized))
+
+static void* resized_run;
+OPERATION(realloc_of_run, resized_run = calls.realloc(resized_run, 99990 + i % 7))
 
 static void* exchanged[kBatch];
 static sem_t is_filled, is_emptied;
@@ -130,6 +136,8 @@ constexpr Operation kOperations[] = {
     ENTRY("calloc(1, 24) + free", calloc_24),
     ENTRY("calloc(1, 500) + free", calloc_500),
     ENTRY("realloc in place", realloc_in_place),
+    ENTRY("realloc of 100000 bytes in place", realloc_of_run),
+    ENTRY("malloc_usable_size", usable_size),
     ENTRY("operator new(24) + delete", new_24),
     ENTRY("operator new(24) + sized delete", new_sized_24),
 };
@@ -145,12 +153,14 @@ namespace pagerun::bench {
 void run_operations() {
   find_calls();
   resized = calls.malloc(100);
+  resized_run = calls.malloc(100000);
   for (const Operation& operation : kOperations) {
     operation.warm(kWarmRounds);
     operation.counted(kRounds);
   }
   exchange_batches();
   calls.free(resized);
+  calls.free(resized_run);
   const char* before = "[";
   for (const Operation& operation : kOperations) {
     print_operation(operation.text, operation.functions, kRounds, before);

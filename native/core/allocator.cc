@@ -201,6 +201,10 @@ Misuse resize_by_move(void* ptr, size_t had_bytes, size_t bytes, void** result) 
 }
 
 Misuse reallocate_run(PageHeader* run, const Block& block, size_t bytes, void** result) {
+  if (round_up(bytes, kOsPageBytes) == block.usable_bytes) {  // nothing changes, and no lock is taken for it
+    *result = block.start;
+    return Misuse::kNone;
+  }
   if (bytes > kMaxBlockBytes && bytes <= kMaxRunBytes) {
     RunList::Resized resized = run_list.resize(run, bytes, nullptr);
     // What lies behind it may be a spare run.
@@ -253,6 +257,8 @@ Misuse reallocate_hardened(const Place& place, void* ptr, size_t had_bytes, size
 Misuse reallocate_slow(void* ptr, size_t bytes, void** result) {
   Place place;
   Block block;
+  if (PageHeader* run = find_run(ptr))
+    return reallocate_run(run, {run->start, load_relaxed(run->run_bytes), kNoSizeClass, 0}, bytes, result);
   if (hardened_find_own(ptr, &place))
     return reallocate_hardened(place, ptr, asked_bytes(*place.page, place.index), bytes, result);
   Misuse misuse = place_of(ptr, &place, &block);

@@ -203,15 +203,17 @@ void wake() {
   if (change_state(PurgerState::kAsleep, PurgerState::kAwake)) os::wake(purger.state);
 }
 
-// What the thread can give back of its own arena without anybody's help.
-size_t purge_own(bool force) {
+// The thread's own arena: what others freed of it, and with `is_all` what it keeps for itself, is there for a sweep.
+void prepare_own(bool is_all) {
+  Arena* arena = arena_own();
+  if (is_stand_in(arena)) return;
+  is_all ? arena_rest(arena) : arena_drain(arena);
+}
+
+// What the thread gives back of its own pages where there are no sweeps.
+size_t purge_own() {
   Arena* arena = arena_own();
   if (is_stand_in(arena)) return 0;
-  if (!force) {
-    arena_drain(arena);
-    return 0;
-  }
-  arena_rest(arena);
   size_t given = 0;
   for (Bucket& bucket : arena->buckets) {
     for (PageHeader* page = bucket.partial.first(); page != nullptr; page = page->next)
@@ -258,11 +260,12 @@ void purger_set_budget(uint64_t bytes) {
 }
 
 size_t purge(bool force, size_t keep_pages) {
-  size_t given = purge_own(force);
+  prepare_own(force);
   if (force) mapping_table.give_back_kept();
   Sweep sweep;
   sweep.go_on(force ? SweepWhich::kAll : SweepWhich::kQuiet, UINT64_MAX);
-  given += sweep.given_bytes();
+  size_t given = sweep.given_bytes();
+  if (force && !os::fence_all_threads()) given += purge_own();
   return given + (force ? run_list.give_back(keep_pages) * kPageBytes : give_back_surplus(run_list.surplus_pages()));
 }
 

@@ -16,8 +16,10 @@ namespace {
 // What sweeps remember of a page, in tables of their own that are made when they are wanted.
 struct SweepNote {
   uint16_t seen_blocks;   // summary_of() when it was looked at last,
-  uint16_t swept_blocks;  // and when what is free was given back last
+  uint16_t swept_blocks;  // and when what is free was given back last; without kGivenBit when the system refused that
 };
+
+constexpr uint16_t kGivenBit = 1;  // of every summary
 
 constexpr size_t kNotesPerTable = kWindowBytes / kPageBytes;
 constexpr size_t kTablesPerRegion = kLargestRegionBytes / kWindowBytes;
@@ -42,6 +44,19 @@ SweepNote* note_of(uint32_t region, size_t page, bool may_make) {
   return table + page % kNotesPerTable;
 }
 
+// Of a page of any region; null where there is none.
+SweepNote* note_of(const PageHeader* page) {
+  const Region& region = region_of_header(page);
+  auto number = static_cast<uint32_t>(&region - region_table.regions);
+  return note_of(number, static_cast<size_t>(page - region.headers), false);
+}
+
+// It is not tried again before another block is free, but for a program that asks for all.
+void note_refused(const PageHeader* page) {
+  SweepNote* note = note_of(page);
+  if (note != nullptr) store_relaxed(note->swept_blocks, static_cast<uint16_t>(note->swept_blocks & ~kGivenBit));
+}
+
 constexpr size_t kPagesBetweenLooks = 4096;  // headers between two looks at the clock
 
 // A page of which other threads may be sure that it only gains free blocks. acquire: pairs with page_new().
@@ -57,11 +72,11 @@ bool has_no_free_block(const PageHeader& page) {
          page.remote_summary.load(std::memory_order_relaxed) == 0;
 }
 
-// Which blocks are free, in 16 bits, never 0: the same as long as nobody frees one. The page is not claimed, and may
-// become another one meanwhile, or be damaged: so the places of its bits are reckoned, not read.
+// Which blocks are free, in 16 bits, of which kGivenBit is set: the same as long as nobody frees one. The page is not
+// claimed, and may become another one meanwhile, or be damaged: so the places of its bits are reckoned, not read.
 uint16_t summary_of(const Region& region, const PageHeader& page) {
   uint32_t capacity = load_relaxed(page.capacity);
-  if (capacity > kMaxBlocks) return 1;
+  if (capacity > kMaxBlocks) return kGivenBit;
   bool is_inline = capacity <= kInlineBlocks;
   const uint64_t* free_bits = is_inline ? page.inline_free_bits : region.free_bits_of(&page);
   const std::atomic<uint64_t>* remote_bits = is_inline ? page.inline_remote_bits : region.remote_bits_of(&page);
@@ -72,7 +87,7 @@ uint16_t summary_of(const Region& region, const PageHeader& page) {
     sum = (sum ^ (remote | load_relaxed(free_bits[w]))) * 0x9e3779b97f4a7c15ull;
     sum ^= sum >> 29;
   }
-  return static_cast<uint16_t>(sum >> 48 | 1);
+  return static_cast<uint16_t>(sum >> 48 | kGivenBit);
 }
 
 // OS pages of several pages in a row, given back with one system call.
@@ -114,9 +129,7 @@ void sweep_wait(const PageHeader* page) {
 
 void sweep_forget(const PageHeader* page) {
   if (!has_noted_purge.load(std::memory_order_relaxed)) return;
-  const Region& region = region_of_header(page);
-  auto number = static_cast<uint32_t>(&region - region_table.regions);
-  SweepNote* note = note_of(number, static_cast<size_t>(page - region.headers), false);
+  SweepNote* note = note_of(page);
   if (note != nullptr) store_relaxed(note->swept_blocks, uint16_t{0});
 }
 
@@ -134,8 +147,10 @@ bool Sweep::visit(PageHeader* page, SweepWhich which) {
   if (!is_sweepable(*page) || has_no_free_block(*page)) return false;
   SweepNote* note = note_of(region_, page_, true);
   if (note == nullptr && which != SweepWhich::kAll) return false;
-  uint16_t summary = which == SweepWhich::kAll ? uint16_t{0} : summary_of(region_table.regions[region_], *page);
-  if (which != SweepWhich::kAll && summary == load_relaxed(note->swept_blocks)) return false;
+  uint16_t summary = summary_of(region_table.regions[region_], *page);
+  uint16_t swept = note == nullptr ? uint16_t{0} : load_relaxed(note->swept_blocks);
+  bool may_be_refused = which != SweepWhich::kAll && swept != 0;
+  if (summary == (may_be_refused ? swept | kGivenBit : swept)) return false;
   if (which == SweepWhich::kQuiet) {
     pending_pages_++;
     if (summary != load_relaxed(note->seen_blocks)) {
@@ -155,11 +170,9 @@ void Sweep::step() {
   count_ = 0;
   for (uint32_t i = 0; i < count; i++) {
     sweep_claims.pages[i].store(pages_[i], std::memory_order_relaxed);
-    // Refused or not, it is not tried again before another block is free. What is free later shows in the next summary.
-    const Region& region = region_of_header(pages_[i]);
-    auto number = static_cast<uint32_t>(&region - region_table.regions);
-    SweepNote* note = note_of(number, static_cast<size_t>(pages_[i] - region.headers), false);
-    if (note != nullptr) store_relaxed(note->swept_blocks, summary_of(region, *pages_[i]));
+    // What is free later shows in the next summary.
+    SweepNote* note = note_of(pages_[i]);
+    if (note != nullptr) store_relaxed(note->swept_blocks, summary_of(region_of_header(pages_[i]), *pages_[i]));
   }
   sweep_claims.count.store(count, std::memory_order_release);
   uint32_t bits[kMaxClaims] = {};
@@ -175,6 +188,7 @@ void Sweep::step() {
     });
   }
   is_given = stretch.give() && is_given;
+  for (uint32_t i = 0; !is_given && i < count; i++) note_refused(pages_[i]);
   for (uint32_t i = 0; is_given && i < count; i++) {
     if (bits[i] == 0) continue;
     page_note_purged(pages_[i], bits[i]);

@@ -86,7 +86,7 @@ void page_count_retaken(PageHeader* page);
 enum class SweepWhich {
   kQuiet,    // those that nobody freed into since they were looked at last
   kChanged,  // those into which somebody freed since they were given back last
-  kAll,
+  kAll,      // these, and those that the system refused to take back then
 };
 
 /// A walk over all pages, in as many calls as it takes.

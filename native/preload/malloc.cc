@@ -111,6 +111,15 @@ bool can_have_size(const Block& block, size_t bytes, size_t alignment, Shrinking
   if (misuse != Misuse::kNone) refuse(misuse, call, ptr);
 }
 
+[[gnu::noinline]] size_t usable_size_slow(void* ptr) {
+  if (ptr == nullptr) return 0;
+  Block block;
+  Misuse misuse = locate(ptr, &block);
+  if (misuse == Misuse::kNone) return block.usable_bytes;
+  refuse(misuse, "malloc_usable_size", ptr);
+  return 0;
+}
+
 // Out of line, so that calloc of a small block keeps nothing for it.
 [[gnu::noinline, gnu::cold]] void* calloc_slow(size_t count, size_t bytes) {
   return with_errno(allocate_zeroed(count, bytes));
@@ -182,13 +191,15 @@ PAGERUN_EXPORT void* pvalloc(size_t bytes) {
   return aligned(kOsPageBytes, bytes == 0 ? kOsPageBytes : round_up(bytes, kOsPageBytes));
 }
 
+// Some programs ask at every malloc and free, for statistics of their own.
 PAGERUN_EXPORT size_t malloc_usable_size(void* ptr) {
-  if (ptr == nullptr) return 0;
-  Block block;
-  Misuse misuse = locate(ptr, &block);
-  if (misuse == Misuse::kNone) return block.usable_bytes;
-  refuse(misuse, "malloc_usable_size", ptr);
-  return 0;
+  LocalBlock block;
+  if (find_local(*arena_place_near(), offset_of(ptr), &block)) {
+    const ClassFacts& facts = kClassFacts.of_class[block.page->size_class];
+    if (facts.reciprocal == block.reciprocal) [[likely]]
+      return facts.block_bytes;
+  }
+  return usable_size_slow(ptr);
 }
 
 PAGERUN_EXPORT void free_sized(void* ptr, size_t bytes) {

@@ -57,7 +57,9 @@ TEST("another thread's arena gives back what is free in its pages, while its thr
   harness::on_other_thread([] {
     // Three of four OS pages have no block that was kept; the page that blocks are taken from is left alone.
     EXPECT(sweep_all(SweepWhich::kAll) > kMany * kBytes / 2);
+    uint64_t calls = os::call_count();
     EXPECT_EQ(sweep_all(SweepWhich::kAll), 0u);
+    EXPECT_EQ(os::call_count(), calls);  // no page was claimed for it
   });
   expect_kept(blocks, kBytes, kOneIn);
   free_kept(blocks, kOneIn);
