@@ -1,13 +1,13 @@
 // Owns the file through which a command marks moments: it gets a descriptor of it, and its path for processes that do not
 // inherit the descriptor, as Node.js leaves none to its children. Thread rule: one thread.
-import { closeSync, type FSWatcher, mkdtempSync, openSync, readSync, rmSync, watch } from "node:fs";
-import { tmpdir } from "node:os";
+import { closeSync, type FSWatcher, openSync, readSync, rmSync, watch } from "node:fs";
 import { join } from "node:path";
+import { makeWorkFolder } from "./work-folder.js";
 
 const kReadBytes = 4096;
 
 export class MarkFile {
-  readonly #folder = mkdtempSync(join(tmpdir(), "pagerun-marks-"));
+  readonly #folder = makeWorkFolder("marks");
   readonly path = join(this.#folder, "marks");
   /** Open for appending: this is what the command inherits. */
   readonly descriptor = openSync(this.path, "a");

@@ -2,13 +2,13 @@
 // that it was loaded, into which process, and that malloc there is its own. Owns the judgement and its one line.
 // Does not own what a file says of a program (executable.ts). Thread rule: the main thread of its process.
 import { type ChildProcess, spawn } from "node:child_process";
-import { mkdtempSync, readFileSync, readlinkSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readFileSync, readlinkSync, rmSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { findExecutable, isReadable, programBehind, realPath, whyNot } from "./executable.js";
 import { ownLibraryPath } from "./own-library.js";
 import { hasLibrary, ProcessTree } from "./process-tree.js";
 import { environmentOn, startedWith } from "./program-environment.js";
+import { makeWorkFolder } from "./work-folder.js";
 
 const kHelp = `usage: pagerun verify [--seconds N] -- <command> [arguments]
 
@@ -145,9 +145,11 @@ function judge(sighting: Sighting, pid: number, path: string, library: string): 
     const program = realPath(programBehind(path));
     return no(program, reasonOf(program, library));
   }
-  if (!witness.hasMalloc) return no(witness.program, "it has a malloc of its own, which comes before any library's");
-  if (!runsOn(witness, library)) return no(witness.program, reasonOf(witness.program, library));
-  return { holds: true, text: `${witness.program} runs on ${library}${othersText(sighting, pid, library)}` };
+  // Without /proc the library does not know its program's name.
+  const program = witness.program === "" ? realPath(programBehind(path)) : witness.program;
+  if (!witness.hasMalloc) return no(program, "it has a malloc of its own, which comes before any library's");
+  if (!runsOn(witness, library)) return no(program, reasonOf(program, library));
+  return { holds: true, text: `${program} runs on ${library}${othersText(sighting, pid, library)}` };
 }
 
 /** What is said where the system refuses to begin: the loader of another C library may be what is missing. */
@@ -171,7 +173,7 @@ function processEnvironment(library: string, file: string): NodeJS.ProcessEnv {
 
 async function verify(path: string, args: readonly string[], seconds: number): Promise<Verdict> {
   const library = realPath(ownLibraryPath());
-  const folder = mkdtempSync(join(tmpdir(), "pagerun-verify-"));
+  const folder = makeWorkFolder("verify");
   const file = join(folder, "witnesses");
   try {
     writeFileSync(file, "");

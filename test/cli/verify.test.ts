@@ -4,7 +4,7 @@ import { chmodSync, chownSync, copyFileSync, mkdtempSync, readFileSync, rmSync, 
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
-import { library, pagerun } from "./launch.js";
+import { cli, library, pagerun, plainEnvironment } from "./launch.js";
 
 const folder = mkdtempSync(join(tmpdir(), "pagerun-verify-test-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -25,6 +25,13 @@ function script(name: string, ...lines: string[]): string {
 
 const allocates = "#include <stdlib.h>\nint main(void) { free(malloc(10)); return 0; }\n";
 const waits = "#include <stdlib.h>\n#include <unistd.h>\nint main(void) { free(malloc(10)); sleep(60); return 0; }\n";
+
+/** Runs a line of shell where nothing is mounted on /proc; only some users may. */
+function withoutProc(line: string) {
+  const hide = `mount -t tmpfs none /proc && ${line}`;
+  return spawnSync("unshare", ["--mount", "sh", "-c", hide], { env: plainEnvironment(), encoding: "utf8" });
+}
+const canHideProc = withoutProc("true").status === 0;
 
 function verify(...args: string[]) {
   const { status, stdout, stderr } = pagerun(["verify", ...args]);
@@ -54,6 +61,16 @@ describe("yes", () => {
   test("of a program of C, whose output is nobody's", () => {
     expect(verify("--", compiled("plain", allocates))).toEqual(yes);
     expect(verify("--", "echo", "not shown")).toEqual(yes);
+  });
+
+  test("where the folder for temporary files is not there, as in a container with a read-only root", () => {
+    const env = plainEnvironment({ TMPDIR: join(folder, "nowhere") });
+    expect(pagerun(["verify", "--", "echo"], { env })).toMatchObject({ status: 0, stdout: yes.line });
+  });
+
+  test.runIf(canHideProc)("where there is no /proc", () => {
+    const { stdout } = withoutProc(`exec ${process.execPath} ${cli} verify -- /bin/echo`);
+    expect(stdout).toMatch(/^pagerun: yes: \S+\/(echo|coreutils) runs on /);
   });
 
   test("of a server, which is ended when its time is over, with what it started", () => {
