@@ -203,6 +203,20 @@ static void libraries(char** paths) {
   }
 }
 
+/* The library's malloc and free are the program's own, whatever it was opened with. `name` is found by the program's
+ * own search path. */
+static void deep_library(const char* name) {
+  void* library = dlopen(name, RTLD_NOW | RTLD_DEEPBIND);
+  if (library == NULL) fail(dlerror());
+  void* (*take)(size_t) = dlsym(library, "guest_take");
+  void (*give)(void*) = dlsym(library, "guest_give");
+  for (size_t bytes = 1; bytes < 200000; bytes *= 3) {
+    free(take(bytes));
+    give(malloc(bytes));
+  }
+  dlclose(library);
+}
+
 int main(int count, char** arguments) {
   const char* moment = count > 1 ? arguments[1] : "";
   if (strcmp(moment, "before-main") == 0)
@@ -217,6 +231,8 @@ int main(int count, char** arguments) {
     small_stacks();
   else if (strcmp(moment, "libraries") == 0)
     libraries(arguments + 2);
+  else if (strcmp(moment, "deep-library") == 0)
+    deep_library(arguments[2]);
   else
     fail("no such moment");
   const char* (*verify)(const void**) = dlsym(RTLD_DEFAULT, "pagerun_verify");

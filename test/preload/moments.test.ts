@@ -2,7 +2,7 @@
 import { execFileSync } from "node:child_process";
 import { chmodSync, chownSync, copyFileSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import { compile, library, runPlain, runPreloaded } from "./programs.js";
 
@@ -30,6 +30,12 @@ describe("malloc works", () => {
   test("in libraries that are opened and closed a thousand times, and in their constructors and destructors", () => {
     const guests = [compile("guest.c", ["-shared"], "guest-c"), compile("guest.cc", ["-shared"], "guest-cc")];
     expect(runPreloaded(program, ["libraries", ...guests])).toEqual(done);
+  });
+
+  test("in a library that is opened with RTLD_DEEPBIND, and found by the search path of who opens it", () => {
+    const guest = compile("guest.c", ["-shared"], "guest-c");
+    const opener = compile("moments.c", [`-Wl,-rpath,${dirname(guest)}`], "moments-opener");
+    expect(runPreloaded(opener, ["deep-library", basename(guest)])).toEqual(done);
   });
 
   test("where the program was linked with the library, and nothing is preloaded", () => {
