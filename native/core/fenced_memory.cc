@@ -18,10 +18,12 @@ constexpr size_t kFaultCost = 4;         // a byte that lacks, to one that is to
 constexpr size_t kMoveCost = 256 << 10;  // of a range without the room
 constexpr size_t kLeastMoved = 4;        // a range with less than this part of the memory is not worth it
 
-// Addresses cost nothing: with room to spare a range fits blocks of many sizes, and grows where it is.
+// Addresses cost nothing: with room to spare a range fits blocks of many sizes, and grows where it is. A process that
+// has a limit on its addresses has none to spare.
 size_t room_of(size_t bytes) {
+  if (bytes > kMostRoomToSpare || os::address_space_limit() != SIZE_MAX) return bytes;
   size_t roomy = power_of_two_at_least(bytes) * kRoomShare;
-  return bytes > kMostRoomToSpare ? bytes : roomy < kMostRoomToSpare ? roomy : kMostRoomToSpare;
+  return roomy < kMostRoomToSpare ? roomy : kMostRoomToSpare;
 }
 
 // What has grown once will grow again: moved for each OS page, a block of 100 MB takes 170 µs a time.

@@ -1,7 +1,7 @@
 /* malloc under the limits of the system. limits <address-space | data | stack | maps>: sets the limit, uses memory up,
  * checks that what fails is NULL with ENOMEM and that nothing is lost, and that all works again once the limit is gone
- * or memory was freed. limits phases: 40 MiB again and again, for a limit that somebody else has set. Ends with 0 after
- * "ok". */
+ * or memory was freed. For a limit that somebody else has set: limits phases takes 40 MiB again and again, limits most
+ * as much as there is. Ends with 0 after "ok". */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -162,6 +162,17 @@ static void in_phases(void) {
   }
 }
 
+/* Most of the addresses that the process may have are its blocks'. */
+static void take_most(void) {
+  struct rlimit limit;
+  getrlimit(RLIMIT_AS, &limit);
+  size_t got = 0;
+  while (count < kMost && keep(malloc(100000), 100000)) got += 100000;
+  if (got < limit.rlim_cur / 2) fail("not even half of the limit was given");
+  for (int i = 0; i < count; i++) check(i);
+  give_all();
+}
+
 int main(int argument_count, char** arguments) {
   const char* what = argument_count > 1 ? arguments[1] : "";
   if (strcmp(what, "address-space") == 0)
@@ -172,6 +183,8 @@ int main(int argument_count, char** arguments) {
     without_maps();
   else if (strcmp(what, "phases") == 0)
     in_phases();
+  else if (strcmp(what, "most") == 0)
+    take_most();
   else if (strcmp(what, "plain") == 0) {
     use();
     give_all();

@@ -59,6 +59,11 @@ describe("malloc fails with ENOMEM, loses nothing and works again afterwards", (
     expect(runPreloaded(program, [limit])).toEqual(done);
   });
 
+  test.each(["fast", "hardened"])("and most of the addresses that it may have are its blocks' (%s)", (profile) => {
+    const script = `ulimit -v 300000 && exec "$0" most`;
+    expect(runPreloaded("/bin/sh", ["-c", script, program], { env: { PAGERUN_PROFILE: profile } })).toEqual(done);
+  });
+
   test("and a stack without a limit changes nothing", () => {
     const script = `ulimit -s unlimited && exec "$0" plain`;
     expect(runPreloaded("/bin/sh", ["-c", script, program])).toEqual(done);
