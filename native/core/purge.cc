@@ -54,12 +54,6 @@ uint32_t os_pages_between(uint64_t start_bytes, uint64_t end_bytes) {
   return any == 0;
 }
 
-size_t purge_row(const PageHeader* page, uint32_t first, uint32_t count) {
-  bool is_given = os::purge(page->start + first * kOsPageBytes, count * kOsPageBytes);
-  count_purge(is_given ? count * kOsPageBytes : 0);
-  return is_given ? count * kOsPageBytes : 0;
-}
-
 size_t purge_if_worth_it(PageHeader* page) {
   size_t free_bytes = static_cast<size_t>(page->capacity - used_of(*page)) * page->block_bytes;
   if (free_bytes < kLeastFreeBytes) return 0;
@@ -68,6 +62,14 @@ size_t purge_if_worth_it(PageHeader* page) {
 }
 
 }  // namespace
+
+bool give_back(char* start, size_t bytes) {
+  region_of(start)->keep_small(start + bytes);
+  bool is_given = os::purge(start, bytes);
+  purge_counters.purges.fetch_add(1, std::memory_order_relaxed);
+  purge_counters.purged_bytes.fetch_add(is_given ? bytes : 0, std::memory_order_relaxed);
+  return is_given;
+}
 
 uint32_t page_free_os_pages(const PageHeader* page) {
   uint64_t all_bytes = page->run_pages * kPageBytes;
@@ -99,7 +101,8 @@ size_t page_purge_free_blocks(PageHeader* page, size_t least_bytes) {
   bits = page_untouched_os_pages(page, bits);
   size_t purged_bytes = 0;
   visit_rows(bits, [&](uint32_t first, uint32_t count) {
-    size_t bytes = count * kOsPageBytes < least_bytes ? 0 : purge_row(page, first, count);
+    size_t bytes = count * kOsPageBytes;
+    if (bytes < least_bytes || !give_back(page->start + first * kOsPageBytes, bytes)) bytes = 0;
     purged_bytes += bytes;
     if (is_noted && bytes > 0) page_note_purged(page, row_of(first, count));
   });

@@ -25,10 +25,8 @@ extern PurgeCounters purge_counters;
 /// False until a page has a bit of `purged` for the first time.
 extern std::atomic<bool> has_noted_purge;
 
-inline void count_purge(size_t bytes) {
-  purge_counters.purges.fetch_add(1, std::memory_order_relaxed);
-  purge_counters.purged_bytes.fetch_add(bytes, std::memory_order_relaxed);
-}
+/// Gives free memory of a region back, and counts it. False when the system refused. Any thread that may.
+bool give_back(char* start, size_t bytes);
 
 inline void count_retaken(size_t bytes) { purge_counters.retaken_bytes.fetch_add(bytes, std::memory_order_relaxed); }
 

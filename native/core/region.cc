@@ -94,6 +94,7 @@ bool Region::reserve_tables() {
   table_bytes = headers_bytes + 2 * bits_bytes + 4 * kTableGuardBytes;
   auto* tables = static_cast<char*>(os::reserve(table_bytes));
   if (tables == nullptr) return false;
+  os::refuse_huge(tables, table_bytes);  // of which little is ever used, here and there
   headers = reinterpret_cast<PageHeader*>(tables + kTableGuardBytes);
   free_bitmaps = tables + 2 * kTableGuardBytes + headers_bytes;
   remote_bitmaps = free_bitmaps + bits_bytes + kTableGuardBytes;
@@ -162,6 +163,15 @@ PageHeader* Region::extend(size_t pages) {
   PageHeader* first = headers + used_pages;
   store_relaxed(used_pages, used_pages + pages);
   return first;
+}
+
+// All that is committed, as two kinds of memory in turns would be a mapping each for the kernel. A refusal is not asked
+// about again: most are of kernels without huge pages.
+void Region::keep_small(const char* end) {
+  if (static_cast<size_t>(end - base) <= small_bytes.load(std::memory_order_relaxed)) return;
+  size_t committed = committed_bytes.load(std::memory_order_acquire);
+  os::refuse_huge(base, committed);
+  small_bytes.store(committed, std::memory_order_relaxed);
 }
 
 void Region::purge_tables(const PageHeader* first, size_t pages) {

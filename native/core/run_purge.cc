@@ -23,9 +23,7 @@ bool purge_pages(const PageHeader* run, uint32_t first, uint32_t end) {
   size_t end_bytes = end * kPageBytes;
   for (size_t at = first * kPageBytes; at < end_bytes; at += kMostPurgedBytes) {
     size_t bytes = end_bytes - at < kMostPurgedBytes ? end_bytes - at : kMostPurgedBytes;
-    bool is_purged = os::purge(run->start + at, bytes);
-    count_purge(is_purged ? bytes : 0);
-    if (!is_purged) return false;
+    if (!give_back(run->start + at, bytes)) return false;
   }
   return true;
 }

@@ -106,10 +106,9 @@ class Stretch {
   }
   bool give() {
     if (start_ == nullptr) return true;
-    bool is_given = os::purge(start_, bytes_);
-    count_purge(is_given ? bytes_ : 0);
+    char* start = start_;
     start_ = nullptr;
-    return is_given;
+    return give_back(start, bytes_);
   }
 
  private:

@@ -48,6 +48,11 @@ bool purge(void* address, size_t bytes) {
   return !should_fail() && madvise(address, bytes, MADV_DONTNEED) == 0;
 }
 
+void refuse_huge(void* address, size_t bytes) {
+  ErrnoKeeper keeper;
+  if (!should_fail()) madvise(address, bytes, MADV_NOHUGEPAGE);
+}
+
 bool release(void* address, size_t bytes) {
   ErrnoKeeper keeper;
   return !should_fail() && munmap(address, bytes) == 0;

@@ -23,6 +23,10 @@ bool commit(void* address, size_t bytes);
 /// Gives the content back to the system and keeps the address usable: it reads as zero again. False when refused.
 bool purge(void* address, size_t bytes);
 
+/// Wishes for no huge pages in mapped memory: neither at a page fault, nor later made by the kernel out of what is in
+/// memory and what is not.
+void refuse_huge(void* address, size_t bytes);
+
 /// Gives address and content back. False when refused (the mapping is still there).
 bool release(void* address, size_t bytes);
 

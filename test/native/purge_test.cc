@@ -3,6 +3,7 @@
 #include "core/purge.h"
 
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <thread>
 
@@ -13,6 +14,7 @@
 #include "core/thread_arena.h"
 #include "heap.h"
 #include "os/fault.h"
+#include "process_memory.h"
 
 namespace pagerun {
 namespace {
@@ -127,10 +129,30 @@ TEST("blocks that another thread freed are given back, drained or not, and once"
   EXPECT_VERIFIED();
 }
 
+TEST("of memory of which something was given back the kernel makes no huge pages, and of tables never") {
+  if (access("/sys/kernel/mm/transparent_hugepage/enabled", F_OK) != 0) return;  // it makes none anywhere
+  std::vector<void*> blocks = fill_page(1024);
+  const Region& region = *region_of(blocks[0]);
+  EXPECT(has_mapping_flag(region.headers, "nh"));
+  EXPECT(has_mapping_flag(region.remote_bitmaps, "nh"));
+  for (size_t i = 8; i < 24; i++) EXPECT_EQ(deallocate(blocks[i]), Misuse::kNone);
+  EXPECT(page_purge_free_blocks(header_of(blocks[0])) > 0);
+  EXPECT(has_mapping_flag(blocks[0], "nh"));
+  blocks.erase(blocks.begin() + 8, blocks.begin() + 24);
+  free_all(blocks);
+  // What is committed later may be of huge pages, until something of it is given back.
+  std::vector<void*> runs;
+  do {
+    runs.push_back(allocate(1 << 20));
+  } while (static_cast<char*>(runs.back()) < region.base + region.small_bytes);
+  EXPECT(!has_mapping_flag(runs.back(), "nh"));
+  free_all(runs);
+}
+
 TEST("a purge that the kernel refuses counts as nothing and hurts nobody") {
   std::vector<void*> blocks = fill_page(1024);
   for (size_t i = 8; i < 24; i++) EXPECT_EQ(deallocate(blocks[i]), Misuse::kNone);
-  os::fail_call(1, 1);
+  os::fail_call(1, 2);
   EXPECT_EQ(page_purge_free_blocks(header_of(blocks[0])), 0u);
   os::fail_call(0, 0);
   blocks.erase(blocks.begin() + 8, blocks.begin() + 24);

@@ -269,8 +269,9 @@ TEST("a purge that the kernel refuses leaves the run dirty, listed and usable") 
   PageHeader* a = take_settled(5);
   PageHeader* wall = take_settled(1);
   EXPECT(run_list.put(a, PageKind::kRun));
-  os::fail_call(1, 1);
+  os::fail_call(1, 2);
   EXPECT_EQ(run_list.give_back(0), 0u);
+  os::fail_call(0, 0);
   EXPECT_EQ(run_list.dirty_pages(), 5u);
   expect_invariants({{number_of(wall), 1}});
   EXPECT_EQ(take_settled(5), a);
