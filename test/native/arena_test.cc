@@ -2,6 +2,8 @@
 // place by hand. (native/core/arena.h numbers the steps.)
 #include "core/arena.h"
 
+#include <utility>
+
 #include "core/allocator_inline.h"
 #include "core/arena_list.h"
 #include "core/run_list.h"
@@ -101,6 +103,24 @@ TEST("the drain makes the blocks free, opens the fast path again and empties the
   EXPECT_EQ(page->start_limit, kStartLimits.of_class[page->size_class]);
   EXPECT_VERIFIED();
   for (size_t i = 30; i < 50; i++) EXPECT_EQ(deallocate(blocks[i]), Misuse::kNone);
+  EXPECT_VERIFIED();
+}
+
+TEST("a bucket whose pages are full takes what another thread has freed before it takes another page") {
+  std::vector<void*> blocks = {allocate(kBytes)};
+  Bucket* bucket = bucket_at(current_arena, class_of(kBytes, kMaxAlignBytes));
+  while (blocks.size() < 2 * bucket->capacity || !is_full(*bucket->page) || !bucket->partial.is_empty())
+    blocks.push_back(allocate(kBytes));
+  PageHeader* page = bucket->page;
+  harness::on_other_thread([&] {
+    for (void*& block : blocks) {
+      if (header_of(block) == page && remote_count(page) < page->capacity / 2)
+        EXPECT_EQ(deallocate(std::exchange(block, nullptr)), Misuse::kNone);
+    }
+  });
+  blocks.push_back(allocate(kBytes));
+  EXPECT_EQ(header_of(blocks.back()), page);
+  for (void* block : blocks) EXPECT_EQ(deallocate(block), Misuse::kNone);
   EXPECT_VERIFIED();
 }
 

@@ -110,6 +110,26 @@ TEST("zero: a freed block is zero, and a write to it is found at the latest when
   EXPECT_VERIFIED();
 }
 
+TEST("zero: of the page that blocks are taken from none is handed out that was written to while it was free") {
+  harden(kAllPolicies & ~kQuarantine);
+  for (size_t bytes : {100, 1000, 1200, 2500, 5000}) {
+    char* written[4];
+    for (char*& block : written) block = static_cast<char*>(allocate(bytes));
+    for (char* block : written) {
+      EXPECT_EQ(deallocate(block), Misuse::kNone);
+      block[bytes / 2] = 1;
+    }
+    std::vector<void*> others;
+    for (int i = 0; i < 1000; i++) {
+      others.push_back(allocate(bytes));
+      EXPECT(std::find(std::begin(written), std::end(written), others.back()) == std::end(written));
+    }
+    EXPECT(is_found());
+    free_all(others);
+  }
+  EXPECT_VERIFIED();
+}
+
 TEST("zero: a write to the only free block of a page is found as its arena grows") {
   harden(kAllPolicies);
   constexpr size_t kBytes = 200, kBlocks = 5000, kMoreBlocks = 40000;
