@@ -50,7 +50,8 @@ export interface ArenaOptions {
    */
   readonly name?: string | undefined;
   /**
-   * Bytes that its blocks may have together, as `usableSize` tells them: a non-negative safe integer, a bigint, or Infinity.
+   * Bytes that its blocks may have together, as `usableSize` tells them (in the hardened profile with what lies behind the
+   * bytes asked for): a non-negative safe integer, a bigint, or Infinity.
    * @defaultValue Infinity
    */
   readonly limit?: number | bigint | undefined;
@@ -215,7 +216,7 @@ export class Arena implements Disposable {
     collected.register(this, this.#account, this.#account);
   }
 
-  /** Bytes of its live blocks, as `usableSize` tells them; 0 when it is destroyed. Frees by other threads may not be seen yet. */
+  /** Bytes of its live blocks, as for `limit`; 0 when it is destroyed. Frees by other threads may not be seen yet. */
   get used(): number {
     numbers[0] = this.#account.handle;
     return arenaUsed() === undefined ? numbers[0]! : 0;

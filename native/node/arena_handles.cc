@@ -1,11 +1,24 @@
 #include "arena_handles.h"
 
+#include <cstring>
 #include <new>
 
 #include "environment.h"
 #include "external_buffer.h"
 
 namespace pagerun::node {
+
+namespace {
+
+// Deno ends the process where a hook makes a handle. It needs none: the finalizers of moved memory wait for its end.
+bool can_look_at_end(napi_env env) {
+  const napi_node_version* version = nullptr;
+  return napi_get_node_version(env, &version) == napi_ok && strcmp(version->release, "Deno") != 0;
+}
+
+}  // namespace
+
+ArenaHandles::ArenaHandles(napi_env env) : env_(env), may_hook_(can_look_at_end(env)) {}
 
 ArenaHandles::Handle* ArenaHandles::handle_of(double number) {
   if (!(number >= 1)) return nullptr;
@@ -46,8 +59,8 @@ napi_value ArenaHandles::make_buffer(double number, const ArenaMemory& memory, s
   handle->buffers.push(buffer);
   napi_create_reference(env_, value, 0, &buffer->reference);
   // Hooks run last first: this one has to see the ArrayBuffer before the runtime's own, which detaches it.
-  napi_remove_env_cleanup_hook(env_, before_end, this);
-  napi_add_env_cleanup_hook(env_, before_end, this);
+  if (has_hook_) napi_remove_env_cleanup_hook(env_, before_end, this);
+  has_hook_ = may_hook_ && napi_add_env_cleanup_hook(env_, before_end, this) == napi_ok;
   return value;
 }
 
@@ -64,25 +77,32 @@ bool ArenaHandles::detach(const ArenaBuffer& buffer) const {
   return !is_detached && napi_detach_arraybuffer(env_, value) == napi_ok;
 }
 
-// What could be reached no longer can, or is pinned until it cannot.
+// What could be reached no longer can, or is pinned until it cannot. The buffer may be gone then: some runtimes call
+// the finalizer of memory while they detach it.
 void ArenaHandles::end(ArenaBuffer* buffer) {
-  if (buffer->is_ended || !detach(*buffer)) return;
+  if (buffer->is_ended) return;
+  ArenaMemory memory = buffer->memory;
   buffer->is_ended = true;
-  core()->arena_unpin(buffer->memory);
+  if (detach(*buffer)) {
+    core()->arena_unpin(memory);
+  } else {
+    buffer->is_ended = false;
+  }
 }
 
 void ArenaHandles::end_buffers(double number, const void* start) {
-  Handle* handle = handle_of(number);
-  for (ArenaBuffer* buffer = handle->buffers.first(); buffer != nullptr; buffer = buffer->next) {
+  ArenaBuffer* next = nullptr;
+  for (ArenaBuffer* buffer = handle_of(number)->buffers.first(); buffer != nullptr; buffer = next) {
+    next = buffer->next;
     if (buffer->memory.start == start) end(buffer);
   }
 }
 
 void ArenaHandles::leave_all(Handle* handle) {
   while (ArenaBuffer* buffer = handle->buffers.pop()) {
-    end(buffer);
     buffer->is_left = true;
     left_.push(buffer);
+    end(buffer);
   }
 }
 
@@ -119,15 +139,21 @@ void ArenaHandles::memory_finalizer(napi_env env, void* /*address*/, void* data)
   auto* buffer = static_cast<ArenaBuffer*>(data);
   ArenaHandles* self = buffer->owner;
   if (!buffer->is_ended && !buffer->is_foreign) core()->arena_unpin(buffer->memory);
-  napi_delete_reference(env, buffer->reference);
-  if (buffer->is_left) {
-    self->left_.remove(buffer);
-  } else {
-    Handle* handle = &self->handles_[buffer->index];
-    handle->buffers.remove(buffer);
-    self->end_if_unused(handle);
+  if (self != nullptr) {
+    napi_delete_reference(env, buffer->reference);
+    self->forget(buffer);
   }
   delete buffer;
+}
+
+void ArenaHandles::forget(ArenaBuffer* buffer) {
+  if (buffer->is_left) {
+    left_.remove(buffer);
+  } else {
+    Handle* handle = &handles_[buffer->index];
+    handle->buffers.remove(buffer);
+    end_if_unused(handle);
+  }
 }
 
 // The environment is about to end, and every ArrayBuffer of it. One that has lost its memory before has lost it to
@@ -150,13 +176,14 @@ void ArenaHandles::before_end(void* data) {
   napi_close_handle_scope(self->env_, scope);
 }
 
-// What ArrayBuffers are left here belong to another environment: their memory stays pinned for ever.
+// What ArrayBuffers are left here belong to another environment, where their memory stays pinned, or to a runtime that
+// calls their finalizers later.
 ArenaHandles::~ArenaHandles() {
   for (Handle& handle : handles_) {
-    while (ArenaBuffer* buffer = handle.buffers.pop()) delete buffer;
+    while (ArenaBuffer* buffer = handle.buffers.pop()) buffer->owner = nullptr;
     if (handle.arena != nullptr) core()->arena_destroy(handle.arena);
   }
-  while (ArenaBuffer* buffer = left_.pop()) delete buffer;
+  while (ArenaBuffer* buffer = left_.pop()) buffer->owner = nullptr;
 }
 
 }  // namespace pagerun::node

@@ -24,7 +24,7 @@ class ArenaHandles;
 /// An ArrayBuffer over memory of an arena, until the memory's finalizer has run.
 struct ArenaBuffer {
   ArenaMemory memory;
-  ArenaHandles* owner;
+  ArenaHandles* owner;           // null: the environment has ended
   size_t index;                  // of the arena's handle, as long as the arena is there
   napi_ref reference = nullptr;  // weak, to the ArrayBuffer
   bool is_ended = false;         // detached here, and its pin taken back
@@ -36,7 +36,7 @@ struct ArenaBuffer {
 
 class ArenaHandles {
  public:
-  explicit ArenaHandles(napi_env env) : env_(env) {}
+  explicit ArenaHandles(napi_env env);
   ArenaHandles(const ArenaHandles&) = delete;
   ArenaHandles& operator=(const ArenaHandles&) = delete;
   ~ArenaHandles();
@@ -85,12 +85,15 @@ class ArenaHandles {
   void leave_all(Handle* handle);
   void judge(const List<ArenaBuffer>& buffers) const;
   void end_if_unused(Handle* handle);
+  void forget(ArenaBuffer* buffer);
   void close(Handle* handle);
 
   napi_env env_;
   std::vector<Handle> handles_;
   std::vector<size_t> free_handles_;
   double count_ = 0;
+  bool may_hook_;
+  bool has_hook_ = false;   // before_end; to remove a hook that is not there ends the process in some runtimes
   List<ArenaBuffer> left_;  // of arenas that have ended, or had a reset
 };
 

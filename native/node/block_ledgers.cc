@@ -92,6 +92,7 @@ void BlockLedgers::guard() {
     napi_value last = nullptr;
     sentinel_->owner = nullptr;
     napi_get_reference_value(env_, sentinel_->reference, &last);
+    napi_delete_reference(env_, sentinel_->reference);
     if (last != nullptr) napi_detach_arraybuffer(env_, last);
   }
   sentinel_ = sentinel.release();  // until its finalizer
@@ -99,8 +100,8 @@ void BlockLedgers::guard() {
 
 void BlockLedgers::sentinel_finalizer(napi_env env, void* /*byte*/, void* data) {
   std::unique_ptr<Sentinel> sentinel(static_cast<Sentinel*>(data));
-  napi_delete_reference(env, sentinel->reference);
   if (sentinel->owner == nullptr) return;
+  napi_delete_reference(env, sentinel->reference);
   sentinel->owner->sentinel_ = nullptr;
   sentinel->owner->stop_counting();
   sentinel->owner->judge(sentinel->owner->of_heap_);
@@ -184,12 +185,14 @@ bool BlockLedgers::drop_buffer(LedgerEntry* entry, napi_value value) {
 
 // True when the memory can still be reached.
 bool BlockLedgers::end_with_home(BlockBuffer* buffer) {
+  if (!buffer->is_gone && !buffer->is_proven) detach(buffer, value_of(*buffer));
+  // Some runtimes call the finalizer of memory while they detach it.
   if (buffer->is_gone) {
     remove(buffer);
     return false;
   }
   buffer->is_ended = true;
-  if (buffer->is_proven || detach(buffer, value_of(*buffer))) return false;
+  if (buffer->is_proven) return false;
   pin_in_arena(buffer);
   return true;
 }
@@ -198,6 +201,10 @@ void BlockLedgers::memory_finalizer(napi_env /*env*/, void* ptr, void* data) {
   auto* buffer = static_cast<BlockBuffer*>(data);
   if (buffer->is_pinned) core()->mapping_unpin(ptr);
   buffer->is_gone = true;
+  if (buffer->owner == nullptr) {
+    free_after_end(buffer);
+    return;
+  }
   if (!buffer->is_ended) return;
   if (!buffer->is_proven && !buffer->is_foreign) {
     if (buffer->pinned.arena != nullptr) {
@@ -207,6 +214,18 @@ void BlockLedgers::memory_finalizer(napi_env /*env*/, void* ptr, void* data) {
     }
   }
   buffer->owner->remove(buffer);
+}
+
+// The environment has ended before the memory: nobody else frees the block, and the home has ended, too.
+void BlockLedgers::free_after_end(BlockBuffer* buffer) {
+  if (!buffer->is_proven && !buffer->is_foreign) {
+    if (buffer->pinned.arena != nullptr) {
+      core()->arena_unpin(buffer->pinned);
+    } else if (buffer->home == 0) {
+      static_cast<void>(core()->deallocate(buffer->ptr));
+    }
+  }
+  delete buffer;
 }
 
 void BlockLedgers::remove(BlockBuffer* buffer) {
@@ -246,12 +265,14 @@ void BlockLedgers::free_all() {
   ledgers_.clear();
 }
 
+// Some runtimes call finalizers of memory after this.
 BlockLedgers::~BlockLedgers() {
   stop_counting();
+  if (sentinel_ != nullptr) sentinel_->owner = nullptr;
   for (List<BlockBuffer>* buffers : {&of_heap_, &of_homes_}) {
     while (BlockBuffer* buffer = buffers->pop()) {
       if (buffer->witness != nullptr) buffer->witness->buffer = nullptr;
-      delete buffer;
+      buffer->owner = nullptr;
     }
   }
 }

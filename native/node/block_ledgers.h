@@ -37,7 +37,7 @@ bool is_attached(napi_env env, napi_value value);
 /// The ArrayBuffer of a Block.
 struct BlockBuffer {
   void* ptr;                     // the block
-  BlockLedgers* owner;           // whose list it is on
+  BlockLedgers* owner;           // whose list it is on; null: the environment has ended
   double home;                   // of its Block
   napi_ref reference = nullptr;  // weak, to the ArrayBuffer; null where nobody will ask
   bool is_pinned = false;        // a mapping of its own: stays mapped as long as this
@@ -134,6 +134,7 @@ class BlockLedgers {
   bool leave(LedgerEntry* entry);
   void judge(const List<BlockBuffer>& buffers) const;
   void remove(BlockBuffer* buffer);
+  static void free_after_end(BlockBuffer* buffer);
 
   struct Ledger {
     Napi::Reference<Napi::ArrayBuffer> memory;
@@ -145,7 +146,7 @@ class BlockLedgers {
   /// last made first, and calls their finalizers one by one. So the sentinel, always the last made, is told before any
   /// ArrayBuffer of a Block is detached: then it can be seen which of them have lost their memory before.
   struct Sentinel {
-    BlockLedgers* owner;  // null: there is a later one
+    BlockLedgers* owner;  // null: there is a later one, or the environment has ended
     napi_ref reference = nullptr;
   };
 
