@@ -334,12 +334,15 @@ namespace {
   return load_shared(process_policies) != 0 ? hardened_allocate(bytes) : allocate_small(bytes);
 }
 
-// What no bucket of the fast profile serves.
-void* allocate_otherwise(size_t bytes) {
-  if (bytes <= kMaxBlockBytes)
-    return bytes < load_shared(hardened_end) ? hardened_allocate_direct(bytes) : allocate_without_fast_path(bytes);
+[[gnu::noinline]] void* allocate_unfenced(size_t bytes) {
   bool is_zero = false;
   return allocate_large(nullptr, bytes, kMaxAlignBytes, &is_zero);
+}
+
+// What no bucket of the fast profile serves.
+void* allocate_otherwise(size_t bytes) {
+  if (bytes < load_shared(hardened_end)) return hardened_allocate_direct(bytes);
+  return bytes <= kMaxBlockBytes ? allocate_without_fast_path(bytes) : allocate_unfenced(bytes);
 }
 
 }  // namespace

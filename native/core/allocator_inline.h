@@ -56,7 +56,7 @@ struct LocalBlock {
 /// of its bucket page; false in every other case: null, another arena's page, runs, mappings, misuse. `committed_bytes`
 /// may be primary_replaceable_bytes.
 inline bool find_local(Arena* arena, size_t offset, LocalBlock* block,
-                       const size_t& committed_bytes = primary_committed_bytes) {
+                       const size_t& committed_bytes = primary_local_bytes) {
   if (offset >= load_shared(committed_bytes)) [[unlikely]]
     return false;
   PageHeader* page = load_shared(primary_headers) + offset / kPageBytes;

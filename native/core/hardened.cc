@@ -26,11 +26,12 @@ constexpr uint32_t kDefaultPolicies = kHardened | kAllPolicies;
 
 constexpr uint32_t kLookedBackPages = 8;
 
-// A linear congruential generator by its upper bits (D. Knuth, TAOCP vol. 2, 3.3.4, the multiplier of MMIX).
-// The present one serves, and nobody waits for the next.
+// A multiplicative congruential generator by its upper bits, of odd numbers (P. L'Ecuyer, "Tables of linear
+// congruential generators of different sizes and good lattice structure", 1999). The present one serves, and nobody
+// waits for the next.
 inline uint32_t next_turn(Arena* arena) {
   uint64_t present = arena->random;
-  arena->random = present * 6364136223846793005ull + 1442695040888963407ull;
+  arena->random = present * 1181783497276652981ull;
   return static_cast<uint32_t>(present >> 58);
 }
 
@@ -310,7 +311,7 @@ template <class Fill>
   });
   if (!is_done) [[unlikely]]
     return hardened_deallocate(ptr, kAnyBytes);
-  return quarantine_pass(own.arena, quarantine, own.place, own.block_bytes);
+  return quarantine_pass(quarantine, own.place, own.block_bytes);
 }
 
 PAGERUN_FOR_LINES [[gnu::noinline]] Misuse free_by_lines(void* ptr) { return free_short<ByLines>(ptr); }

@@ -44,19 +44,35 @@ inline void release(Arena* arena, const Place& place, bool is_own) {
     finding_note({Misuse::kDoubleFree, block_address(*place.page, place.index), place.page->block_bytes});
 }
 
+constexpr Quarantine::Entry kNone = {nullptr, kNoBlock, 0};
+
+Quarantine::Entry& entry_at(Quarantine* quarantine, uint64_t number) {
+  return quarantine->entries[number % kQuarantineBlocks];
+}
+
 // The block that has been longest in it does.
 inline void release_oldest(Arena* arena, Quarantine* quarantine, bool is_own) {
-  Place place = place_of_entry(quarantine->entries[quarantine->first++ % kQuarantineBlocks]);
-  quarantine->bytes -= place.page->block_bytes;
-  release(arena, place, is_own);
+  uint64_t first = first_of(*quarantine);
+  Quarantine::Entry leaving = entry_at(quarantine, first);
+  entry_at(quarantine, first) = kNone;
+  quarantine->first = first + 1;
+  quarantine->bytes -= leaving.block_bytes;
+  if (leaving.page != nullptr) release(arena, place_of_entry(leaving), is_own);
+}
+
+void trim(Arena* arena, Quarantine* quarantine) {
+  while (quarantine->bytes > kQuarantineBytes && count_of(*quarantine) > 0) release_oldest(arena, quarantine, false);
 }
 
 // Null where there is none to be had: what is freed is free at once then.
 [[gnu::noinline]] Quarantine* quarantine_open(Arena* arena) {
   if (is_stand_in(arena)) return nullptr;
   LockGuard guard(arenas_lock);
-  arena->quarantine = static_cast<Quarantine*>(records_map(sizeof(Quarantine)));
-  return arena->quarantine;
+  auto* quarantine = static_cast<Quarantine*>(records_map(sizeof(Quarantine)));
+  if (quarantine == nullptr) return nullptr;
+  for (Quarantine::Entry& entry : quarantine->entries) entry = kNone;
+  arena->quarantine = quarantine;
+  return quarantine;
 }
 
 }  // namespace
@@ -65,26 +81,24 @@ Misuse quarantine_put(Arena* arena, const Place& place, bool is_wanted, bool is_
   Quarantine* quarantine = arena->quarantine;
   if (is_wanted && quarantine == nullptr) quarantine = quarantine_open(arena);
   if (!is_wanted || quarantine == nullptr) return free_for_good(arena, place, is_own);
-  quarantine->bytes += place.page->block_bytes;
+  uint32_t block_bytes = place.page->block_bytes;
   if (count_of(*quarantine) == kQuarantineBlocks) release_oldest(arena, quarantine, is_own);
-  Quarantine::Entry others = owner_of(*place.page) == arena ? 0 : kOthersBlock;
-  quarantine->entries[quarantine->last++ % kQuarantineBlocks] = entry_of(place) | others;
-  return quarantine_trim(arena);
-}
-
-Misuse quarantine_notify(Arena* arena, PageHeader* page) {
-  page_notify(arena, page);
+  uint32_t others = owner_of(*place.page) == arena ? 0 : kOthersBlock;
+  entry_at(quarantine, quarantine->last++) = {place.page, place.index | others, block_bytes};
+  quarantine->bytes += block_bytes;
+  trim(arena, quarantine);
   return Misuse::kNone;
 }
 
-Misuse quarantine_release(Arena* arena, Place place) {
-  release(arena, place, true);
-  return quarantine_trim(arena);
+Misuse quarantine_notify(PageHeader* page) {
+  page_notify(arena_now(), page);
+  return Misuse::kNone;
 }
 
-Misuse quarantine_trim(Arena* arena) {
-  Quarantine* quarantine = arena->quarantine;
-  while (quarantine->bytes > kQuarantineBytes && count_of(*quarantine) > 0) release_oldest(arena, quarantine, false);
+Misuse quarantine_leave(PageHeader* page, uint32_t number) {
+  Arena* arena = arena_now();
+  if (page != nullptr) release(arena, {page, number % kNoBlock}, true);
+  trim(arena, arena->quarantine);
   return Misuse::kNone;
 }
 
@@ -102,15 +116,17 @@ void quarantine_halve(Arena* arena) {
 void quarantine_forget(Arena* arena) {
   Quarantine* quarantine = arena->quarantine;
   if (quarantine == nullptr) return;
+  for (Quarantine::Entry& entry : quarantine->entries) entry = kNone;
   quarantine->first = quarantine->last;
   quarantine->bytes = 0;
 }
 
 uint64_t quarantined_blocks(const Arena* arena, const PageHeader* page, uint32_t w) {
   const Quarantine* quarantine = arena->quarantine;
+  if (quarantine == nullptr) return 0;
   uint64_t blocks = 0;
-  for (uint32_t i = 0; quarantine != nullptr && i < count_of(*quarantine); i++) {
-    Place place = place_of_entry(quarantine->entries[(quarantine->first + i) % kQuarantineBlocks]);
+  for (const Quarantine::Entry& entry : quarantine->entries) {
+    Place place = place_of_entry(entry);
     if (place.page == page && word_of(place.index) == w) blocks |= mask_of(place.index);
   }
   return blocks;
@@ -119,8 +135,9 @@ uint64_t quarantined_blocks(const Arena* arena, const PageHeader* page, uint32_t
 void quarantine_check(const Arena* arena) {
   const Quarantine* quarantine = arena->quarantine;
   if (quarantine == nullptr) return;
-  for (uint32_t i = quarantine->first; i != quarantine->last; i++) {
-    Place place = place_of_entry(quarantine->entries[i % kQuarantineBlocks]);
+  for (const Quarantine::Entry& entry : quarantine->entries) {
+    if (entry.page == nullptr) continue;
+    Place place = place_of_entry(entry);
     const char* block = block_address(*place.page, place.index);
     uint32_t block_bytes = place.page->block_bytes;
     if ((place.page->policies & kZero) && !is_all_zero(block, block_bytes))

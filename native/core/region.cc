@@ -11,6 +11,7 @@ RegionTable region_table;
 uintptr_t primary_base = 0;
 size_t primary_committed_bytes = 0;
 PageHeader* primary_headers = nullptr;
+size_t primary_local_bytes = 0;
 size_t primary_replaceable_bytes = 0;
 ptrdiff_t primary_bitmaps_distance = 0;
 char* primary_slack_table = nullptr;
@@ -78,15 +79,17 @@ void primary_publish(const Region& region) {
   size_t committed_bytes = region.committed_bytes.load(std::memory_order_relaxed);
   // release: pairs with nothing, only keeps this store behind the two above
   __atomic_store_n(&primary_committed_bytes, committed_bytes, __ATOMIC_RELEASE);
+  size_t local_bytes = load_shared(process_policies) == 0 ? committed_bytes : 0;
+  __atomic_store_n(&primary_local_bytes, local_bytes, __ATOMIC_RELEASE);
   if (is_replaceable_served.load(std::memory_order_relaxed))
-    __atomic_store_n(&primary_replaceable_bytes, committed_bytes, __ATOMIC_RELEASE);
+    __atomic_store_n(&primary_replaceable_bytes, local_bytes, __ATOMIC_RELEASE);
 }
 
 }  // namespace
 
 void primary_serve_replaceable() {
   is_replaceable_served.store(true, std::memory_order_relaxed);
-  __atomic_store_n(&primary_replaceable_bytes, load_shared(primary_committed_bytes), __ATOMIC_RELEASE);
+  __atomic_store_n(&primary_replaceable_bytes, load_shared(primary_local_bytes), __ATOMIC_RELEASE);
 }
 
 bool Region::reserve_tables() {

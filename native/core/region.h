@@ -122,7 +122,11 @@ extern uintptr_t primary_base [[gnu::visibility("hidden")]];
 extern size_t primary_committed_bytes [[gnu::visibility("hidden")]];
 extern PageHeader* primary_headers [[gnu::visibility("hidden")]];
 
-/// As primary_committed_bytes, for functions that a program may replace: 0 until primary_serve_replaceable(), so that
+/// As primary_committed_bytes, for the fast profile's fast paths; 0 in the hardened one, none of whose blocks they
+/// serve.
+extern size_t primary_local_bytes [[gnu::visibility("hidden")]];
+
+/// As primary_local_bytes, for functions that a program may replace: 0 until primary_serve_replaceable(), so that
 /// their fast paths need not ask. (preload/new_delete.cc)
 extern size_t primary_replaceable_bytes [[gnu::visibility("hidden")]];
 void primary_serve_replaceable();

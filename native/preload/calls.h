@@ -72,7 +72,7 @@ struct SizeOfClass {
 /// Frees a block of `bytes` bytes, as far as `fits` lets it pass.
 template <class Fits, class Slow>
 inline void free_checked_sized(void* ptr, size_t bytes, Fits fits, Slow slow,
-                               const size_t& committed_bytes = primary_committed_bytes) {
+                               const size_t& committed_bytes = primary_local_bytes) {
   Arena* arena = *arena_place_near();
   size_t offset = offset_of(ptr);
   LocalBlock block;
