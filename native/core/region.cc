@@ -234,6 +234,7 @@ bool is_in_tables(const void* ptr) {
 Region* region_add(size_t pages) {
   uint32_t count = region_table.count.load(std::memory_order_relaxed);
   if (count == kMaxRegions) return nullptr;
+  CHECK_AT(os::has_known_os_pages(), "the kernel's pages are of 4096 bytes", nullptr);
   size_t least = round_up((pages + 1) * kPageBytes, kStretchBytes);
   size_t want = kLargestRegionBytes, limit = os::address_space_limit();
   if (limit != SIZE_MAX) want = round_down(limit / kLimitedShare, kStretchBytes);

@@ -2,6 +2,7 @@
 // Owns the list of exports and each environment's data. Thread rule: Node loads it once for each environment.
 #include <napi.h>
 
+#include "../os/memory.h"
 #include "calls.h"
 #include "environment.h"
 
@@ -38,6 +39,10 @@ Napi::Object hold_status_numbers(Napi::Env env) {
 }
 
 Napi::Object load(Napi::Env env, Napi::Object exports) {
+  if (!os::has_known_os_pages()) {
+    Napi::Error::New(env, "pagerun needs a kernel whose pages are of 4096 bytes.").ThrowAsJavaScriptException();
+    return exports;
+  }
   auto* environment = new Environment(env);
   env.SetInstanceData(environment);  // deleted when the environment ends
   exports.Set("mailbox", environment->mailbox_buffer.Value());

@@ -1,5 +1,6 @@
 #include "memory.h"
 
+#include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/resource.h>
@@ -7,6 +8,7 @@
 
 #include <cerrno>
 
+#include "../base/config.h"
 #include "errno_keeper.h"
 #include "fault.h"
 
@@ -24,6 +26,8 @@ void* map_with(void* hint, size_t bytes, int protection, int flags, bool* is_tak
 }
 
 }  // namespace
+
+bool has_known_os_pages() { return getauxval(AT_PAGESZ) == kOsPageBytes; }
 
 void* reserve(size_t bytes) { return map_with(nullptr, bytes, PROT_NONE, MAP_NORESERVE); }
 

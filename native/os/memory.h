@@ -8,6 +8,9 @@
 
 namespace pagerun::os {
 
+/// Whether the kernel's pages are of kOsPageBytes, as all of the core takes for granted.
+bool has_known_os_pages();
+
 /// Address space only: neither readable nor writable, counted against no commit limit. Null when refused.
 void* reserve(size_t bytes);
 
