@@ -109,7 +109,7 @@ TEST("the drain makes the blocks free, opens the fast path again and empties the
 TEST("a bucket whose pages are full takes what another thread has freed before it takes another page") {
   std::vector<void*> blocks = {allocate(kBytes)};
   Bucket* bucket = bucket_at(current_arena, class_of(kBytes, kMaxAlignBytes));
-  while (blocks.size() < 2 * bucket->capacity || !is_full(*bucket->page) || !bucket->partial.is_empty())
+  while (blocks.size() < size_t{2} * bucket->capacity || !is_full(*bucket->page) || !bucket->partial.is_empty())
     blocks.push_back(allocate(kBytes));
   PageHeader* page = bucket->page;
   harness::on_other_thread([&] {
