@@ -196,10 +196,13 @@ TEST("quarantine: its bytes are bounded, whatever the blocks' size") {
   EXPECT_VERIFIED();
 }
 
-TEST("quarantine: its bytes are bounded as well when short blocks follow long ones") {
+TEST("quarantine: its bytes are bounded as well when short blocks follow long ones, and longer ones short ones") {
   harden(kAllPolicies);
   std::vector<void*> blocks;
   for (int i = 0; i < 100; i++) blocks.push_back(allocate(i < 3 ? 20000 : 400));
+  for (size_t bytes : {16, 1000}) {
+    for (uint32_t i = 0; i < kQuarantineBlocks; i++) blocks.push_back(allocate(bytes));
+  }
   for (void* block : blocks) {
     EXPECT_EQ(deallocate(block), Misuse::kNone);
     EXPECT(quarantine_bytes(arena_now()) <= kQuarantineBytes);
