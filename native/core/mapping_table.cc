@@ -143,8 +143,9 @@ void MappingTable::check_kept() {
 void MappingTable::remember(const void* start) { released_[released_next_++ % kRememberedReleases] = start; }
 
 bool MappingTable::was_released(const void* ptr) const {
-  for (const void* address : released_) {
-    if (address == ptr && ptr != nullptr) return true;
+  size_t count = released_next_ < kRememberedReleases ? released_next_ : kRememberedReleases;
+  for (size_t i = 0; i < count; i++) {
+    if (released_[i] == ptr && ptr != nullptr) return true;
   }
   return false;
 }

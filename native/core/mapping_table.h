@@ -79,7 +79,7 @@ class MappingTable {
   size_t spare_bytes() const { return spare_bytes_; }
 
  private:
-  static constexpr size_t kRememberedReleases = 1024;
+  static constexpr size_t kRememberedReleases = 16384;
   static constexpr size_t kKeptBytes = 16 << 20;  // that are kept out of use beside as many as are in use
   static constexpr size_t kMostCopiedBytes = 4 << 20;
   static constexpr size_t kLeastLackShare = 8;
