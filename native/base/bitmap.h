@@ -64,6 +64,13 @@ inline uint32_t bitmap_find_word(const uint64_t* words, uint32_t count, uint32_t
   return count;
 }
 
+/// True when none of the first `count` words has a set bit.
+inline bool bitmap_is_empty(const uint64_t* words, uint32_t count) {
+  uint64_t any = 0;
+  for (uint32_t w = 0; w < count; w++) any |= words[w];
+  return any == 0;
+}
+
 /// Number of set bits among the first `bits`.
 inline uint32_t bitmap_count(const uint64_t* words, uint32_t bits) {
   uint32_t count = 0;

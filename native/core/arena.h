@@ -302,12 +302,25 @@ inline void bucket_set_word(Bucket* bucket, uint32_t word) {
   bucket->word_start = bucket->start + static_cast<size_t>(word * kWordBits * bucket->block_bytes);
 }
 
+/// The number of a word of the current page that has a free bit; that of its words when the page is full. The word that
+/// has waited longest has one nearly always: a search through all is for the others.
+inline uint32_t bucket_search(const Bucket& bucket, uint32_t words) {
+  const PageHeader* page = bucket.page;
+  bool is_known_full = used_of(*page) == bucket.capacity;
+  uint32_t next = page->next_word < words ? page->next_word : 0, word = words;
+  if (!is_known_full && bucket.bits[next] != 0) [[likely]]
+    return next;
+  if (!is_known_full || (kHasChecks && !bitmap_is_empty(bucket.bits, words)))
+    word = bitmap_find_word(bucket.bits, words, next);
+  CHECK_AT((word == words) == is_known_full, "used == popcount(used bitmap)", page);
+  return word;
+}
+
 /// Makes a word with a free bit the bucket's, and the current page's hot one; false when the page is full. Where the
 /// bits are is the bucket's to say, not the header's.
 inline bool bucket_find_word(Bucket* bucket) {
   PageHeader* page = bucket->page;
-  uint32_t words = words_of(bucket->capacity), word = bitmap_find_word(bucket->bits, words, page->next_word);
-  CHECK_AT((word == words) == (used_of(*page) == bucket->capacity), "used == popcount(used bitmap)", page);
+  uint32_t words = words_of(bucket->capacity), word = bucket_search(*bucket, words);
   if (word == words) return false;
   page->next_word = word + 1;
   store_owned(page->hot_offset, word * uint32_t{sizeof(uint64_t)});

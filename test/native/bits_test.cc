@@ -116,6 +116,18 @@ TEST("a word with a set bit is found wherever it is, none beyond the count, and 
   EXPECT_EQ(bitmap_find_word(all, 8, 1000), 0u);
 }
 
+TEST("a bitmap is empty when no word before the count has a set bit") {
+  for (uint32_t count = 0; count <= 9; count++) {
+    uint64_t none[16] = {};
+    EXPECT(bitmap_is_empty(none, count));
+    for (uint32_t bit = 0; bit < 10 * kWordBits; bit++) {
+      uint64_t words[16] = {};
+      words[word_of(bit)] = mask_of(bit);
+      EXPECT_EQ(bitmap_is_empty(words, count), word_of(bit) >= count);
+    }
+  }
+}
+
 TEST("taking lowest bits empties a word bit by bit") {
   harness::Random random(harness::seed() + 2);
   for (int round = 0; round < 200; round++) {
