@@ -35,12 +35,20 @@ void* fail_with(int error) {
 [[gnu::noinline]] void* refill_slow(Arena* arena, Bucket* bucket) { return with_errno(allocate_refill(arena, bucket)); }
 
 // Rounded up to the alignment, a size has a class whose blocks are aligned so: malloc of that size.
-inline void* aligned(size_t alignment, size_t bytes) {
+[[gnu::noinline]] void* aligned_beyond(size_t alignment, size_t bytes) {
   size_t unit = alignment < kMaxAlignBytes ? kMaxAlignBytes : alignment;
   size_t rounded = round_up(bytes == 0 ? 1 : bytes, unit);
   if (bytes <= kMaxBlockBytes && rounded <= kMaxBlockBytes && load_shared(direct_end) != 0)
-    return rounded <= kMaxDirectBytes ? allocate_fast<ErrnoSlowPath>(rounded) : ErrnoSlowPath::beyond(rounded);
-  return with_errno(allocate_aligned(alignment, bytes));
+    return ErrnoSlowPath::beyond(rounded);
+  return with_errno(allocate_aligned(unit, bytes));
+}
+
+// `alignment` is a power of two.
+inline void* aligned(size_t alignment, size_t bytes) {
+  size_t last = (bytes - 1) | (alignment - 1) | (kMaxAlignBytes - 1);  // of 0 bytes: no size of the fast path's
+  if (last < kMaxDirectBytes && load_shared(direct_end) != 0) [[likely]]
+    return allocate_fast<ErrnoSlowPath>(last + 1);
+  return aligned_beyond(alignment, bytes);
 }
 
 // glibc before 2.38 has one function for aligned_alloc and memalign; later ones refuse what is no power of two.

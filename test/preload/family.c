@@ -165,10 +165,11 @@ static void try_aligned(size_t alignment) {
   size_t really = power_of_two_from(alignment);
   printf("alignment %zu\n", alignment);
   for (int i = 0; i < kSizeCount; i++) {
+    size_t aligned = kSizes[i] >= 16 && really < 16 ? 16 : really;
     printf("%zu bytes: ", kSizes[i]);
-    TRY_BLOCK(really, kSizes[i], aligned_alloc(alignment, kSizes[i]));
+    TRY_BLOCK(aligned, kSizes[i], aligned_alloc(alignment, kSizes[i]));
     printf("%zu bytes: ", kSizes[i]);
-    TRY_BLOCK(really, kSizes[i], memalign(alignment, kSizes[i]));
+    TRY_BLOCK(aligned, kSizes[i], memalign(alignment, kSizes[i]));
     void* untouched = &really;
     void* block = untouched;
     errno = kUntouched;

@@ -45,4 +45,14 @@ describe("the same as the C library", () => {
     expect(both.ours.end).toBe("exit 0");
     expect(both.ours.output).not.toMatch(/NOT |WRONG|CHANGED|TOO SMALL|DIFFER/);
   });
+
+  test("malloc and its family in the hardened profile, too", () => {
+    const program = compile("family.c", [], "oracle-family-hardened");
+    const both = {
+      theirs: runPlain(program),
+      ours: runPreloaded(program, [], { env: { PAGERUN_PROFILE: "hardened" } }),
+    };
+    expect(differences(both)).toEqual([]);
+    expect(both.ours.end).toBe("exit 0");
+  });
 });
