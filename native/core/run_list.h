@@ -147,6 +147,7 @@ class RunList {
   PageHeader* take_largest_dirty(Dirt* dirt);
   size_t dirty_limit();
   bool is_hardly_used();
+  size_t keep_of_excess(size_t at_most);
   void note_surplus() {
     if (dirty_pages_ < surplus_) surplus_ = dirty_pages_;
   }
@@ -164,6 +165,9 @@ class RunList {
   uint64_t hardly_retaken_bytes_ = 0;  // what was taken again until then
   uint32_t hardly_patience_ = 0;       // intervals that are waited after it was wrong,
   uint32_t hardly_wait_ = 0;           // and those that are left of them
+  size_t kept_at_most_pages_ = 0;      // dirty pages, when no more are in use; 0: the first number of run_purge.cc
+  size_t excess_given_pages_ = 0;      // because there were more, and not judged yet;
+  size_t excess_left_pages_ = 0;       // what was left in memory, in use or dirty
   size_t taken_pages_ = 0;             // in use by arenas and large blocks
 };
 

@@ -10,8 +10,9 @@ namespace {
 
 // Dirty free pages are kept for a while, because a page fault costs more than anything we do. Given back are, at most
 // once an interval, those that were not needed at any moment of the last one, or nearly all when hardly any page is in
-// use any more; and at once what exceeds both the pages in use and a fixed number.
+// use any more; and at once what exceeds both the pages in use and a number that grows where that was wrong.
 constexpr size_t kKeptAtMostPages = (256 << 20) / kPageBytes;
+constexpr size_t kMostKeptAtMostPages = (1 << 30) / kPageBytes;
 constexpr size_t kKeptAlwaysPages = (4 << 20) / kPageBytes;
 constexpr size_t kKeptWhenEagerPages = (1 << 20) / kPageBytes;
 constexpr size_t kHardlyAnyShare = 8;  // in use: less than this part of the dirty pages
@@ -51,11 +52,29 @@ bool RunList::is_hardly_used() {
   return true;
 }
 
+// How many of them may stay when `at_most` was too few. Where as much is in memory again as before the last time, it
+// was wrong: a program that takes all of it again and again pays for each page more than for all else that it does.
+size_t RunList::keep_of_excess(size_t at_most) {
+  size_t given = dirty_pages_ - at_most / 2, left = taken_pages_ + at_most / 2;
+  bool was_wrong =
+      excess_given_pages_ > 0 && taken_pages_ + dirty_pages_ > excess_left_pages_ + excess_given_pages_ / 2;
+  if (was_wrong && kept_at_most_pages_ < kMostKeptAtMostPages) {
+    kept_at_most_pages_ *= 2;
+    excess_given_pages_ = 0;
+    return dirty_pages_;
+  }
+  if (!was_wrong) kept_at_most_pages_ = kKeptAtMostPages;
+  excess_given_pages_ = given;
+  excess_left_pages_ = left;
+  return at_most / 2;
+}
+
 // How many dirty pages may stay now.
 size_t RunList::dirty_limit() {
   if (purger_is_eager() && dirty_pages_ > kKeptWhenEagerPages) return 0;
-  size_t at_most = taken_pages_ > kKeptAtMostPages ? taken_pages_ : kKeptAtMostPages;
-  if (dirty_pages_ > at_most) return at_most / 2;
+  if (kept_at_most_pages_ == 0) kept_at_most_pages_ = kKeptAtMostPages;
+  size_t at_most = taken_pages_ > kept_at_most_pages_ ? taken_pages_ : kept_at_most_pages_;
+  if (dirty_pages_ > at_most) return keep_of_excess(at_most);
   if (dirty_pages_ <= kKeptAlwaysPages || !purger_is_wanted()) return dirty_pages_;
   uint64_t now = os::milliseconds();
   if (now - interval_start_ < kIntervalMilliseconds) return dirty_pages_;

@@ -205,6 +205,21 @@ TEST("calloc is zero in blocks that were purged and in their neighbours that wer
   EXPECT_VERIFIED();
 }
 
+TEST("who takes more than is kept, and frees it, again and again has it given back a few times, not each time") {
+  constexpr size_t kBlocks = 30, kBytes = 10 << 20, kRounds = 20;
+  uint64_t before = purge_counters.purged_bytes.load();
+  for (size_t round = 0; round < kRounds; round++) {
+    std::vector<void*> blocks(kBlocks);
+    for (void*& block : blocks) block = allocate(kBytes);
+    free_all(blocks);
+  }
+  uint64_t given = purge_counters.purged_bytes.load() - before;
+  EXPECT(given > 0);
+  EXPECT(given < kRounds * kBlocks * kBytes / 4);
+  run_list.give_back(0);
+  EXPECT_VERIFIED();
+}
+
 TEST("before a block is mapped apart, as much of what is free gives way, down to what is always kept") {
   if (harness::kSanitized) return harness::skip("a sanitizer has its own pages");
   constexpr size_t kRunBytes = 1 << 20, kMappedBytes = 40 << 20, kKeptBytes = 4 << 20;
