@@ -36,8 +36,8 @@ void run_settle(PageHeader* run, size_t bytes, Arena* owner) {
 // Null when refused.
 [[gnu::always_inline]] inline void* take_run(Arena* owner, size_t bytes, size_t align_pages, bool* is_zero) {
   auto pages = static_cast<uint32_t>(divide_up(bytes, kPageBytes));
-  PageHeader* run =
-      align_pages == 1 ? arena_take_run(arena_now(), pages) : run_list.take(pages, static_cast<uint32_t>(align_pages));
+  PageHeader* run = align_pages == 1 ? arena_take_run(arena_now(), pages, bytes)
+                                     : run_list.take(pages, static_cast<uint32_t>(align_pages));
   if (run == nullptr) return nullptr;
   *is_zero = run->run_dirty == 0;
   run_settle(run, bytes, owner);

@@ -200,8 +200,8 @@ constexpr Arena::Arena()
 }
 
 /// A run for the arena's thread, from memory that is in use already if it can be had, the arena's own empty pages
-/// included; as RunList::take() otherwise.
-PageHeader* arena_take_run(Arena* arena, uint32_t pages);
+/// included; as RunList::take() otherwise. For a block of `bytes`.
+PageHeader* arena_take_run(Arena* arena, uint32_t pages, size_t bytes);
 
 /// The same for a bucket page of the class; of a made arena from its extents.
 PageHeader* arena_take_page(Arena* arena, uint32_t size_class);

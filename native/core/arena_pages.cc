@@ -32,12 +32,13 @@ PageHeader* spare_at(Arena* arena, uint32_t i) {
   return run;
 }
 
-// The run of that length that was freed last: a program that takes large blocks, frees them and takes such again finds
-// them here, without the lock of the run list. Null when there is none.
-PageHeader* take_spare(Arena* arena, uint32_t pages) {
+// The run of that length that was freed last and suits the block: a program that takes large blocks, frees them and
+// takes such again finds them here, without the lock of the run list. Null when there is none.
+PageHeader* take_spare(Arena* arena, uint32_t pages, size_t bytes) {
   for (uint32_t i = arena->spare_count; i-- > 0;) {
     if (arena->spares[i].pages != pages) continue;
     PageHeader* run = spare_at(arena, i);
+    if (!RunList::suits(run, bytes)) continue;
     arena->spare_count--;
     arena->spare_pages -= pages;
     for (uint32_t at = i; at < arena->spare_count; at++) arena->spares[at] = arena->spares[at + 1];
@@ -47,15 +48,15 @@ PageHeader* take_spare(Arena* arena, uint32_t pages) {
 }
 
 // From memory that is in use already, the arena's own empty pages included; null when there is none.
-PageHeader* take_used(Arena* arena, uint32_t pages) {
-  PageHeader* run = run_list.take_dirty(pages);
+PageHeader* take_used(Arena* arena, uint32_t pages, size_t bytes) {
+  PageHeader* run = run_list.take_dirty(pages, bytes);
   if (run != nullptr || is_stand_in(arena)) return run;
-  if (arena_put_spares(arena)) run = run_list.take_dirty(pages);
+  if (arena_put_spares(arena)) run = run_list.take_dirty(pages, bytes);
   if (run == nullptr && has_remote_frees(arena)) {
     arena_drain(arena);
-    run = run_list.take_dirty(pages);
+    run = run_list.take_dirty(pages, bytes);
   }
-  if (run == nullptr && arena_trim(arena)) run = run_list.take_dirty(pages);
+  if (run == nullptr && arena_trim(arena)) run = run_list.take_dirty(pages, bytes);
   if (run == nullptr) arena_note_growth(arena, pages);
   return run;
 }
@@ -64,7 +65,7 @@ PageHeader* take_used(Arena* arena, uint32_t pages) {
 // time: the bitmaps of neighbours share OS pages, and that of a page among pages of larger blocks has one for itself in
 // each table, an eighth of what the page itself takes.
 PageHeader* take_grouped(Arena* arena) {
-  PageHeader* page = take_used(arena, 1);
+  PageHeader* page = take_used(arena, 1, kPageBytes);
   if (page != nullptr) return page;
   page = arena->group;
   if (page == nullptr) {
@@ -114,12 +115,13 @@ PageHeader* arena_take_page(Arena* arena, uint32_t size_class) {
     arena_drain(arena);
     return extents_take(made_arena_of(arena), pages);
   }
-  return class_capacity(size_class) > kInlineBlocks ? take_grouped(arena) : arena_take_run(arena, pages);
+  return class_capacity(size_class) > kInlineBlocks ? take_grouped(arena)
+                                                    : arena_take_run(arena, pages, pages * kPageBytes);
 }
 
-PageHeader* arena_take_run(Arena* arena, uint32_t pages) {
-  PageHeader* run = take_spare(arena, pages);
-  if (run == nullptr) run = take_used(arena, pages);
+PageHeader* arena_take_run(Arena* arena, uint32_t pages, size_t bytes) {
+  PageHeader* run = take_spare(arena, pages, bytes);
+  if (run == nullptr) run = take_used(arena, pages, bytes);
   if (run == nullptr) run = run_list.take(pages);
   return run == nullptr && arena_put_kept(arena) ? run_list.take(pages) : run;
 }

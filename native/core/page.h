@@ -33,6 +33,7 @@ enum class PageKind : uint8_t {
   kRun = 3,      // head of a run in use
   kFree = 4,     // first or last page of a free run
   kMapping = 5,  // never in a header: the kind of a block with a mapping of its own (mapping_table.h)
+  kShort = 6,    // head of a free run that is kept as it was freed (short_runs.cc)
 };
 
 struct Arena;
@@ -74,9 +75,10 @@ struct alignas(kCacheLineBytes) PageHeader {
           uint32_t dirty_end;    // and below this one; 0 and 0 when there are none
         };
       };
-      uint32_t run_dirty;  // kRun: 1 when the content may be other than zero (and in memory), else 0; kFree: of how
-                           // many pages, at most
-      uint32_t run_pins;   // kRun: ArrayBuffers over it; freed, it is kept until the last has gone (run_list.h)
+      uint32_t run_dirty;    // kRun, kShort: 1 when the content may be other than zero (and in memory), else 0; kFree:
+                             // of how many pages, at most
+      uint32_t run_pins;     // kRun: ArrayBuffers over it; freed, it is kept until the last has gone (run_list.h)
+      uint32_t run_touched;  // kRun, kShort: OS pages from the start that held content before, as far as it is known
     };
   };
 

@@ -33,12 +33,16 @@ void mark_follow(PageHeader* head, uint32_t from, uint32_t pages) {
 // Both lie where a bucket page has its bits, which a sweep may read as the page becomes a run.
 void set_dirty(PageHeader* head, uint32_t dirty) { store_relaxed(head->run_dirty, dirty); }
 void set_pins(PageHeader* head, uint32_t pins) { store_relaxed(head->run_pins, pins); }
+void set_touched(PageHeader* head, uint32_t os_pages) { store_relaxed(head->run_touched, os_pages); }
+
+constexpr uint32_t os_pages_of(uint32_t pages) { return pages * static_cast<uint32_t>(kPageBytes / kOsPageBytes); }
 
 void mark_head(PageHeader* head, uint32_t pages, bool dirty) {
   store_relaxed(head->run_pages, pages);
   store_relaxed(head->block_bytes, 0u);
   set_dirty(head, dirty ? 1 : 0);
   set_pins(head, 0);
+  set_touched(head, dirty ? os_pages_of(pages) : 0);
   head->start = address_of_header(head);
   set_kind(head, PageKind::kRun);
 }
@@ -196,15 +200,15 @@ PageHeader* RunList::split(PageHeader* run, uint32_t pages) {
 
 // A clean run may never have been used. Which ones were given back nobody notes: no more count as taken again than
 // that.
-void RunList::note_retaken(uint32_t pages) {
-  size_t retaken = pages < given_pages_ ? pages : given_pages_;
-  given_pages_ -= retaken;
-  count_retaken(retaken * kPageBytes);
+void RunList::note_retaken(size_t os_pages) {
+  size_t retaken = os_pages < given_os_pages_ ? os_pages : given_os_pages_;
+  given_os_pages_ -= retaken;
+  count_retaken(retaken * kOsPageBytes);
 }
 
 PageHeader* RunList::take_free_locked(uint32_t pages) {
-  PageHeader* run = find(bins_[true], pages);
-  if (run == nullptr && (run = find(bins_[false], pages)) != nullptr) note_retaken(pages);
+  PageHeader* run = find_dirty_locked(pages);
+  if (run == nullptr && (run = find(bins_[false], pages)) != nullptr) note_retaken(os_pages_of(pages));
   return run == nullptr ? nullptr : split(run, pages);
 }
 
@@ -230,12 +234,16 @@ PageHeader* RunList::take_one_or_fresh(uint32_t pages) {
 
 void RunList::put_unsettled(PageHeader* head) {
   LockGuard guard(lock_);
+  if (is_short(head) && head->run_dirty) return keep_short_locked(head);
   put_locked(head, head->run_pages, head->run_dirty != 0);
 }
 
-PageHeader* RunList::take_dirty(uint32_t pages) {
+PageHeader* RunList::take_dirty(uint32_t pages, size_t bytes) {
   LockGuard guard(lock_);
-  PageHeader* run = find(bins_[true], pages);
+  PageHeader* run = nullptr;
+  if (pages == kShortPages) run = take_nearest_short_locked(static_cast<uint32_t>(divide_up(bytes, kOsPageBytes)));
+  if (run != nullptr) return run;
+  run = find_dirty_locked(pages);
   return run == nullptr ? nullptr : split(run, pages);
 }
 
@@ -316,24 +324,30 @@ void RunList::put_or_keep_locked(PageHeader* head) {
 bool RunList::put(PageHeader* head, PageKind kind, uint32_t most_spare_pages, PageHeader** spare) {
   size_t limit = 0;
   bool exceeds = false;
+  uint32_t used = 0;
   {
     LockGuard guard(lock_);
     if (kind_of(head) != kind) return false;
     if (kind == PageKind::kRun) {
       if (!is_run_in_use(head)) return false;
       if (head->run_pages <= most_spare_pages && can_be_spare(head)) {
-        mark_head(head, head->run_pages, true);
+        mark_freed(head);
         *spare = head;
         return true;
       }
-      leave_owner(head);
-      put_or_keep_locked(head);
+      if (is_short(head) && can_be_spare(head)) {
+        used = put_short_locked(head);
+      } else {
+        leave_owner(head);
+        put_or_keep_locked(head);
+      }
     } else {
       put_locked(head, head->run_pages, true);
     }
     limit = dirty_limit();
     exceeds = dirty_pages_ > limit;
   }
+  if (used != 0) put_short_cut(head, used);
   if (exceeds) give_back(limit);
   return true;
 }
@@ -422,15 +436,17 @@ bool RunList::grow_locked(PageHeader* head, uint32_t pages) {
   if (static_cast<size_t>(behind - region.headers) == region.used_pages) {
     if (region.extend(more) == nullptr) return false;
   } else {
+    if (kind_of(behind) == PageKind::kShort) merge_short_locked(behind);
     if (kind_of(behind) != PageKind::kFree || behind->run_pages < more) return false;
     uint32_t rest = behind->run_pages - more;
     Dirt dirt = dirt_of(*behind);
     remove(behind);
     if (rest > 0) insert(behind + more, rest, dirt_from(dirt, more));
-    dirt.count != 0 ? note_surplus() : note_retaken(more);
+    dirt.count != 0 ? note_surplus() : note_retaken(os_pages_of(more));
   }
   mark_follow(head, had, pages);
   store_relaxed(head->run_pages, pages);
+  set_touched(head, os_pages_of(pages));
   taken_pages_ += more;
   return true;
 }

@@ -6,12 +6,15 @@
 //
 // A free run knows where its dirty pages lie, and how many they are at most: else one that is given back would be dirty
 // again as a whole as soon as a page comes beside it, and who frees a large heap page by page would give it back as
-// often. Invariants: no two free runs are neighbours; the sum of all runs is the used part of all regions.
+// often. Invariants: no two free runs are neighbours, but for short ones (short_runs.cc); the sum of all runs is the
+// used part of all regions.
+//
 // A run in use may be owned by a made arena: it is on the arena's list then, and its bytes are charged to the arena.
 // One over which JavaScript has ArrayBuffers is pinned: freed, it is nobody's and no block, and goes back with its last
 // pin. In a hardened process with guards, what comes fresh from a region is fenced: kFencedPages pages, or one longer
 // run, and behind them a page without access, a run that goes back only where memory is exhausted. As the system has
 // only so many mappings to give, groups grow with their number.
+//
 // Thread rule: every call takes the lock itself.
 #pragma once
 
@@ -33,12 +36,19 @@ class RunList {
   /// address space or memory is exhausted.
   PageHeader* take(uint32_t pages, uint32_t align_pages = 1);
 
-  /// The same from free runs whose content is in memory already; null when none is long enough.
-  PageHeader* take_dirty(uint32_t pages);
+  /// The same from free runs whose content is in memory already; null when none is long enough. For a block of `bytes`,
+  /// which says how much of a short run will be used.
+  PageHeader* take_dirty(uint32_t pages, size_t bytes);
 
   /// One page of a free run; where there is none, `pages` pages that were never used, or one of them where memory is
   /// short. As take() otherwise.
   PageHeader* take_one_or_fresh(uint32_t pages);
+
+  /// True when the run, taken and not settled, is no waste for a block of `bytes`: a short one that held content much
+  /// further than that would keep it in memory.
+  static bool suits(const PageHeader* run, size_t bytes) {
+    return !is_short(run) || run->run_touched <= divide_up(bytes, kOsPageBytes) + kMostUnused;
+  }
 
   /// Puts back a run that was taken and never settled.
   void put_unsettled(PageHeader* head);
@@ -112,14 +122,23 @@ class RunList {
   /// First free run of a bin, for inspect/ (under the lock).
   const PageHeader* bin_first(uint32_t bin, bool dirty) const { return bins_[dirty].lists[bin].first(); }
 
+  static constexpr uint32_t kShortPages = 2;
+  static constexpr uint32_t kShortOsPages = kShortPages * kPageBytes / kOsPageBytes;
+
+  /// First short run that held content in so many OS pages, for inspect/ (under the lock).
+  PageHeader* first_short(uint32_t touched) const;
+
  private:
+  static constexpr uint32_t kMostUnused = 3;  // OS pages that held content, and may stay behind a shorter block
+
   struct Bins {
     PageList lists[kBins];
     uint64_t not_empty[kBins / kWordBits] = {};
   };
 
   PageHeader* take_locked(uint32_t pages);
-  void note_retaken(uint32_t pages);
+  void note_retaken(size_t os_pages);
+  PageHeader* find_dirty_locked(uint32_t pages);
   PageHeader* take_free_locked(uint32_t pages);
   PageHeader* take_fresh_locked(uint32_t pages);
   PageHeader* take_aligned_locked(uint32_t pages, uint32_t align_pages);
@@ -145,6 +164,23 @@ class RunList {
   PageHeader* take_anywhere_locked(uint32_t pages, uint32_t align_pages);
   bool drop_guards_locked();
   PageHeader* take_largest_dirty(Dirt* dirt);
+  void keep_short_locked(PageHeader* run);
+  void take_short_locked(PageHeader* run);
+  PageHeader* take_nearest_short_locked(uint32_t os_pages);
+  void merge_short_locked(PageHeader* run);
+  bool merge_one_short_locked();
+  bool merge_shorts_locked();
+  static bool is_short(const PageHeader* run) { return run->run_pages == kShortPages; }
+  /// A block was freed: what it used held content. Returns how many OS pages that was.
+  static uint32_t mark_freed(PageHeader* run) {
+    auto used = static_cast<uint32_t>(run->run_bytes / kOsPageBytes);
+    if (run->run_touched < used) store_relaxed(run->run_touched, used);
+    store_relaxed(run->run_dirty, 1u);
+    store_relaxed(run->block_bytes, 0u);
+    return used;
+  }
+  uint32_t put_short_locked(PageHeader* run);
+  void put_short_cut(PageHeader* run, uint32_t used_os_pages);
   size_t dirty_limit();
   bool is_hardly_used();
   size_t keep_of_excess(size_t at_most);
@@ -153,13 +189,16 @@ class RunList {
   }
 
   Lock lock_;
-  Bins bins_[2];             // [0] clean: zero and not in memory; [1] with dirty pages
-  size_t dirty_pages_ = 0;   // of free runs
-  size_t dirty_lowest_ = 0;  // of dirty_pages_ in this interval: so many pages were not needed
-  size_t given_pages_ = 0;   // in clean free runs: at most so many were given back, and not taken since
-  uint32_t guards_ = 0;      // made so far, by take_fenced()
-  PageList guard_pages_;     // of them, those that were not dropped
-  size_t surplus_ = 0;       // of dirty_pages_ since surplus_pages() was called: the same for the background thread
+  Bins bins_[2];                    // [0] clean: zero and not in memory; [1] with dirty pages
+  size_t dirty_pages_ = 0;          // of free runs, short ones included
+  size_t dirty_lowest_ = 0;         // of dirty_pages_ in this interval: so many pages were not needed
+  PageList shorts_[kShortOsPages];  // by run_touched
+  uint32_t shorts_not_empty_ = 0;   // bit n: shorts_[n]
+  size_t given_os_pages_ = 0;       // in clean free runs, and in short ones: at most so many were given back, and not
+                                    // taken since
+  uint32_t guards_ = 0;             // made so far, by take_fenced()
+  PageList guard_pages_;            // of them, those that were not dropped
+  size_t surplus_ = 0;  // of dirty_pages_ since surplus_pages() was called: the same for the background thread
   uint64_t interval_start_ = 0;
   uint64_t hardly_given_bytes_ = 0;    // because hardly any page was in use, and not judged yet;
   uint64_t hardly_retaken_bytes_ = 0;  // what was taken again until then

@@ -100,13 +100,14 @@ size_t RunList::give_back(size_t keep_pages) {
       LockGuard guard(lock_);
       if (dirty_pages_ <= keep_pages) return given;
       run = take_largest_dirty(&dirt);
+      if (run == nullptr && merge_shorts_locked()) run = take_largest_dirty(&dirt);
     }
     bool purged = purge_pages(run, dirt.first, dirt.end);
     if (purged) region_of_header(run).purge_tables(run, run->run_pages);
     LockGuard guard(lock_);
     put_locked(run, run->run_pages, !purged);
     if (!purged) return given;
-    given_pages_ += dirt.count;
+    given_os_pages_ += size_t{dirt.count} * (kPageBytes / kOsPageBytes);
     given += dirt.count;
   }
 }

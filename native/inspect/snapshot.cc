@@ -118,9 +118,9 @@ Counts count_all() {
   Counts counts;
   for (const Arena* arena = arena_first(); arena != nullptr; arena = arena->next) counts.arenas += is_arena(arena);
   walk_regions([&](const Region&, const PageHeader* page) {
-    if (load_relaxed(page->kind) == PageKind::kFree) counts.runs++;
+    if (is_free_run(*page)) counts.runs++;
     // A page may settle between this look and the copy: count it as a bucket page of the largest bitmap.
-    if (load_relaxed(page->kind) != PageKind::kFree) {
+    if (!is_free_run(*page)) {
       counts.pages++;
       counts.words += is_live_page(*page, PageKind::kBucket) ? words_of(page->capacity)
                       : is_settled(*page)                    ? 1
@@ -169,7 +169,7 @@ size_t layout(const Counts& counts, char* at, Writer* writer) {
 
 void copy_page(Writer& writer, const PageHeader* page) {
   Snapshot& snapshot = *writer.snapshot;
-  if (load_relaxed(page->kind) == PageKind::kFree) {
+  if (is_free_run(*page)) {
     uint32_t pages = load_relaxed(page->run_pages);
     writer.runs[snapshot.run_count++] = {reinterpret_cast<uint64_t>(region_of_header(page).address_of(page)), pages,
                                          page->run_dirty != 0, 0};
@@ -307,7 +307,7 @@ SnapshotTotals totals_now() {
   SnapshotTotals totals = {};
   for (const Arena* arena = arena_first(); arena != nullptr; arena = arena->next) totals.arenas += is_arena(arena);
   walk_regions([&](const Region&, const PageHeader* page) {
-    if (load_relaxed(page->kind) == PageKind::kFree) {
+    if (is_free_run(*page)) {
       totals.free_run_bytes += load_relaxed(page->run_pages) * kPageBytes;
     } else if (is_live_page(*page, PageKind::kBucket)) {
       add_page(totals, live_count(*page), load_relaxed(page->block_bytes));

@@ -125,8 +125,18 @@ void check_free_run(Finding& finding, const PageHeader* first, const PageHeader*
   finding.expect(owner_of(*first) == nullptr, "a free run has no owner", first);
 }
 
+void check_short_run(Finding& finding, const PageHeader* run) {
+  uint32_t touched = load_relaxed(run->run_touched);
+  finding.expect(run->run_pages == RunList::kShortPages, "run_pages of a short run", run);
+  finding.expect(run->run_dirty == 1, "a short run is dirty", run);
+  finding.expect(touched > 0 && touched < RunList::kShortOsPages, "run_touched is within the run", run);
+  finding.expect(owner_of(*run) == nullptr, "a free run has no owner", run);
+  check_follow(finding, run);
+}
+
 struct Walked {
-  size_t free_runs = 0, free_pages = 0, dirty_pages = 0;
+  size_t free_runs = 0, free_pages = 0, dirty_pages = 0;  // short runs apart
+  size_t short_runs = 0;
 };
 
 void check_region(Finding& finding, const Region& region, Walked* walked) {
@@ -136,12 +146,15 @@ void check_region(Finding& finding, const Region& region, Walked* walked) {
   finding.expect(region.used_pages * kPageBytes <= committed_bytes, "used pages are committed", region.base);
   const PageHeader* stopped = walk_pages(region, [&](const PageHeader* page) {
     PageKind kind = load_relaxed(page->kind);
-    bool is_settling = kind != PageKind::kFree && !is_settled(*page);
+    bool is_settling = !is_free_run(*page) && !is_settled(*page);
     if (kind == PageKind::kFree) {
       walked->free_runs++;
       walked->free_pages += page->run_pages;
       walked->dirty_pages += page->run_dirty;
       check_free_run(finding, page, end);
+    } else if (kind == PageKind::kShort) {
+      walked->short_runs++;
+      check_short_run(finding, page);
     } else if (!is_settling && kind == PageKind::kBucket) {
       check_bucket_page(finding, *page);
     } else if (!is_settling && kind == PageKind::kRun) {
@@ -172,6 +185,17 @@ size_t check_list(Finding& finding, const PageHeader* first, Check check) {
   return length;
 }
 
+void check_shorts(Finding& finding, const Walked& walked) {
+  size_t runs = 0;
+  for (uint32_t touched = 0; touched < RunList::kShortOsPages; touched++) {
+    runs += check_list(finding, run_list.first_short(touched), [&](const PageHeader* run) {
+      finding.expect(run->kind == PageKind::kShort && load_relaxed(run->run_touched) == touched,
+                     "short runs are listed by run_touched", run);
+    });
+  }
+  finding.expect(runs == walked.short_runs, "every short run is listed", &run_list);
+}
+
 void check_bins(Finding& finding, const Walked& walked) {
   size_t runs = 0, pages = 0;
   for (bool dirty : {false, true}) {
@@ -184,7 +208,8 @@ void check_bins(Finding& finding, const Walked& walked) {
     }
   }
   finding.expect(runs == walked.free_runs && pages == walked.free_pages, "every free run is in one bin", &run_list);
-  finding.expect(run_list.dirty_pages() == walked.dirty_pages, "dirty_pages == sum of dirty free runs", &run_list);
+  size_t dirty_pages = walked.dirty_pages + walked.short_runs * RunList::kShortPages;
+  finding.expect(run_list.dirty_pages() == dirty_pages, "dirty_pages == sum of dirty free runs", &run_list);
 }
 
 // The word that blocks come from is one of the current page's, and its first block where that word begins.
@@ -375,6 +400,7 @@ Verdict verify() {
   for (uint32_t i = 0; i < region_table.count.load(std::memory_order_acquire); i++)
     check_region(finding, region_table.regions[i], &walked);
   if (finding.is_clean()) check_bins(finding, walked);
+  if (finding.is_clean()) check_shorts(finding, walked);
   for (const Arena* arena = arena_first(); arena != nullptr && finding.is_clean(); arena = arena->next)
     check_arena(finding, arena);
   check_mappings(finding);

@@ -28,6 +28,12 @@ inline bool is_live_page(const PageHeader& page, PageKind kind) {
   return load_relaxed(page.kind) == kind && is_settled(page);
 }
 
+/// A free run: between its neighbours, or kept as it was freed.
+inline bool is_free_run(const PageHeader& page) {
+  PageKind kind = load_relaxed(page.kind);
+  return kind == PageKind::kFree || kind == PageKind::kShort;
+}
+
 /// Calls visit(head) for every page, run and free run of the region in address order until it returns false; a head
 /// whose length is not plausible ends the walk. Returns the header behind the last one visited.
 template <class Visit>

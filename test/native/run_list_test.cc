@@ -14,6 +14,7 @@ namespace {
 struct FreeRun {
   size_t pages;
   size_t dirty_pages;
+  bool is_short;
 };
 
 size_t number_of(const PageHeader* page) { return static_cast<size_t>(page - region_table.regions[0].headers); }
@@ -23,10 +24,16 @@ std::map<size_t, FreeRun> free_runs_listed() {
   for (bool dirty : {false, true}) {
     for (uint32_t bin = 0; bin < RunList::kBins; bin++) {
       for (const PageHeader* run = run_list.bin_first(bin, dirty); run != nullptr; run = run->next) {
-        EXPECT(runs.emplace(number_of(run), FreeRun{run->run_pages, run->run_dirty}).second);
+        EXPECT(runs.emplace(number_of(run), FreeRun{run->run_pages, run->run_dirty, false}).second);
         EXPECT_EQ(run->run_dirty != 0, dirty);
         EXPECT(is_dirt_whole(*run));
       }
+    }
+  }
+  for (uint32_t touched = 0; touched < RunList::kShortOsPages; touched++) {
+    for (const PageHeader* run = run_list.first_short(touched); run != nullptr; run = run->next) {
+      EXPECT(runs.emplace(number_of(run), FreeRun{run->run_pages, run->run_pages, true}).second);
+      EXPECT_EQ(run->run_touched, touched);
     }
   }
   return runs;
@@ -37,26 +44,27 @@ void expect_invariants(const std::map<size_t, size_t>& taken) {
   const Region& region = region_table.regions[0];
   std::map<size_t, FreeRun> free_runs = free_runs_listed();
   size_t page = 1, dirty_pages = 0;
-  bool was_free = false;
+  bool was_merged = false;
   while (page < region.used_pages) {
     PageHeader* header = region.headers + page;
     auto listed = free_runs.find(page);
     auto held = taken.find(page);
     if (!EXPECT((listed != free_runs.end()) != (held != taken.end()))) return;
     bool is_free = listed != free_runs.end();
-    EXPECT(!(is_free && was_free));
+    bool is_merged = is_free && !listed->second.is_short;
+    EXPECT(!(is_merged && was_merged));
     size_t pages = is_free ? listed->second.pages : held->second;
     EXPECT_EQ(header->run_pages, pages);
-    EXPECT_EQ(header->kind, is_free ? PageKind::kFree : PageKind::kRun);
-    if (is_free) {
+    EXPECT_EQ(header->kind, is_merged ? PageKind::kFree : is_free ? PageKind::kShort : PageKind::kRun);
+    if (is_free) dirty_pages += listed->second.dirty_pages;
+    if (is_merged) {
       EXPECT_EQ(header[pages - 1].kind, PageKind::kFree);
       EXPECT_EQ(header[pages - 1].run_pages, pages);
-      dirty_pages += listed->second.dirty_pages;
     } else {
       EXPECT_EQ(header->start, region.base + page * kPageBytes);
       for (uint32_t i = 1; i < pages; i++) EXPECT(header[i].kind == PageKind::kFollow && header[i].distance == i);
     }
-    was_free = is_free;
+    was_merged = is_merged;
     page += pages;
   }
   EXPECT_EQ(page, region.used_pages);
@@ -67,6 +75,16 @@ PageHeader* take_settled(uint32_t pages, uint32_t align_pages = 1) {
   PageHeader* run = run_list.take(pages, align_pages);
   if (run == nullptr) return nullptr;
   run->run_bytes = pages * kPageBytes;
+  run->block_bytes = kRunBlock;
+  return run;
+}
+
+// A run of two pages, taken from memory in use if there is any, as a block of so many OS pages.
+PageHeader* take_short(uint32_t os_pages) {
+  size_t bytes = os_pages * kOsPageBytes;
+  PageHeader* run = run_list.take_dirty(RunList::kShortPages, bytes);
+  if (run == nullptr) run = run_list.take(RunList::kShortPages);
+  run->run_bytes = bytes;
   run->block_bytes = kRunBlock;
   return run;
 }
@@ -118,7 +136,9 @@ TEST("random take, put, grow and shrink: no overlap, no two free neighbours, eve
     runs.pop_back();
   }
   expect_invariants(taken);
+  EXPECT_EQ(run_list.take_dirty(1u << 20, kPageBytes << 20), static_cast<PageHeader*>(nullptr));
   EXPECT_EQ(free_runs_listed().size(), 1u);
+  expect_invariants(taken);
 }
 
 TEST("a run between two free runs merges with both, and one run remains") {
@@ -163,6 +183,85 @@ TEST("the shorter of two free runs that fit is taken, and a run that fits exactl
   EXPECT(wall != second_wall);
 }
 
+TEST("a block of more than a page gets the short run that held content about as far, and neighbours stay apart") {
+  PageHeader* runs[] = {take_short(10), take_short(13), take_short(15)};
+  PageHeader* wall = take_settled(1);
+  for (PageHeader* run : runs) EXPECT(run_list.put(run, PageKind::kRun));
+  expect_invariants({{number_of(wall), 1}});
+  EXPECT_EQ(free_runs_listed().size(), 3u);
+  EXPECT_EQ(take_short(12), runs[1]);
+  EXPECT_EQ(take_short(9), runs[0]);
+  EXPECT_EQ(take_short(9), runs[2]);
+  expect_invariants({{number_of(runs[0]), 2}, {number_of(runs[1]), 2}, {number_of(runs[2]), 2}, {number_of(wall), 1}});
+}
+
+TEST("a short run that held content much further than its last block gives the end back, where that is not refused") {
+  PageHeader* run = take_short(16);
+  PageHeader* wall = take_settled(1);
+  memset(run->start, 0x33, 16 * kOsPageBytes);
+  for (bool is_refused : {true, false}) {
+    EXPECT(run_list.put(run, PageKind::kRun));
+    EXPECT_EQ(take_short(12), run);
+    uint64_t purged_bytes = purge_counters.purged_bytes.load();
+    if (is_refused) os::fail_call(1, 2);
+    EXPECT(run_list.put(run, PageKind::kRun));
+    os::fail_call(0, 0);
+    EXPECT_EQ(purge_counters.purged_bytes.load() - purged_bytes, is_refused ? 0 : 4 * kOsPageBytes);
+    EXPECT_EQ(run->kind, is_refused ? PageKind::kFree : PageKind::kShort);
+    EXPECT(is_refused || run->run_touched == 12);
+    expect_invariants({{number_of(wall), 1}});
+    EXPECT_EQ(take_short(15), run);
+  }
+  EXPECT_EQ(purge_counters.retaken_bytes.load(), 3 * kOsPageBytes);
+  EXPECT_EQ(run->start[12 * kOsPageBytes - 1], 0x33);
+  EXPECT_EQ(run->start[12 * kOsPageBytes], 0);
+}
+
+TEST("a spare run is given only to a block that uses about as much of it as held content before") {
+  PageHeader* run = take_short(14);
+  EXPECT(run_list.put(run, PageKind::kRun));
+  PageHeader* spare = run_list.take_dirty(RunList::kShortPages, 14 * kOsPageBytes);
+  EXPECT_EQ(spare, run);
+  EXPECT(RunList::suits(spare, 11 * kOsPageBytes));
+  EXPECT(!RunList::suits(spare, 10 * kOsPageBytes));
+  run_list.put_unsettled(spare);
+  EXPECT_EQ(free_runs_listed().size(), 1u);
+  EXPECT_EQ(spare->kind, PageKind::kShort);
+}
+
+TEST("a run of two pages that held content to its end is a free run like the others") {
+  PageHeader* a = take_short(16);
+  PageHeader* b = take_short(16);
+  PageHeader* wall = take_settled(1);
+  EXPECT(run_list.put(a, PageKind::kRun) && run_list.put(b, PageKind::kRun));
+  EXPECT_EQ(free_runs_listed().at(number_of(a)).pages, 4u);
+  expect_invariants({{number_of(wall), 1}});
+}
+
+TEST("short runs become pages, longer runs or room to grow when these are wanted") {
+  PageHeader* a = take_short(9);
+  PageHeader* b = take_short(9);
+  PageHeader* c = take_short(9);
+  PageHeader* wall = take_settled(1);
+  EXPECT(run_list.put(a, PageKind::kRun) && run_list.put(b, PageKind::kRun));
+  PageHeader* page = take_settled(1);
+  EXPECT(page == a || page == b);
+  EXPECT(run_list.put(page, PageKind::kRun));
+  PageHeader* longer = take_settled(3);
+  EXPECT(longer == a || longer == b || longer == a + 1);
+  EXPECT(run_list.put(longer, PageKind::kRun) && run_list.put(c, PageKind::kRun));
+  EXPECT_EQ(take_settled(6), a);
+  EXPECT(is_resized(a, 2));
+  PageHeader* d = take_short(9);
+  PageHeader* e = take_short(9);
+  EXPECT(d == a + 2 && e == d + 2);
+  EXPECT(run_list.put(e, PageKind::kRun) && run_list.put(d, PageKind::kRun));
+  EXPECT(is_resized(a, 3));
+  expect_invariants({{number_of(a), 3}, {number_of(wall), 1}});
+  EXPECT_EQ(run_list.give_back(0), 3u);
+  expect_invariants({{number_of(a), 3}, {number_of(wall), 1}});
+}
+
 TEST("of two puts of one run the second is refused and nothing changes") {
   PageHeader* a = take_settled(3);
   PageHeader* wall = take_settled(1);
@@ -170,6 +269,11 @@ TEST("of two puts of one run the second is refused and nothing changes") {
   EXPECT(run_list.put(a, PageKind::kRun));
   EXPECT(!run_list.put(a, PageKind::kRun));
   EXPECT(!run_list.put(a + 1, PageKind::kRun));
+  expect_invariants({{number_of(wall), 1}});
+  PageHeader* b = take_short(12);
+  EXPECT(run_list.put(b, PageKind::kRun));
+  EXPECT(!run_list.put(b, PageKind::kRun));
+  EXPECT(!run_list.put(b + 1, PageKind::kRun));
   expect_invariants({{number_of(wall), 1}});
 }
 
@@ -320,19 +424,19 @@ TEST("a run may be resized to bytes that are no whole pages, and one that is fre
 }
 
 TEST("take_dirty takes what is in memory already, and nothing else") {
-  EXPECT_EQ(run_list.take_dirty(1), static_cast<PageHeader*>(nullptr));
+  EXPECT_EQ(run_list.take_dirty(1, kPageBytes), static_cast<PageHeader*>(nullptr));
   PageHeader* a = take_settled(5);
   PageHeader* wall = take_settled(1);
   EXPECT(run_list.put(a, PageKind::kRun));
-  EXPECT_EQ(run_list.take_dirty(6), static_cast<PageHeader*>(nullptr));
-  PageHeader* b = run_list.take_dirty(3);
+  EXPECT_EQ(run_list.take_dirty(6, 6 * kPageBytes), static_cast<PageHeader*>(nullptr));
+  PageHeader* b = run_list.take_dirty(3, 3 * kPageBytes);
   EXPECT_EQ(b, a);
   b->run_bytes = 3 * kPageBytes;
   b->block_bytes = kRunBlock;
   expect_invariants({{number_of(b), 3}, {number_of(wall), 1}});
   EXPECT(run_list.put(b, PageKind::kRun));
   run_list.give_back(0);
-  EXPECT_EQ(run_list.take_dirty(1), static_cast<PageHeader*>(nullptr));
+  EXPECT_EQ(run_list.take_dirty(1, kPageBytes), static_cast<PageHeader*>(nullptr));
 }
 
 TEST("exhausted address space is null, and what was taken before is put back and taken again") {
@@ -376,6 +480,19 @@ TEST("a last page that contradicts the first stops the process before the run be
     run_list.put(a, PageKind::kRun);
   });
   EXPECT_EQ(end.signal, SIGABRT);
+}
+
+TEST("a short run whose header was overwritten stops the process before it is handed out") {
+  for (uint32_t PageHeader::* overwritten : {&PageHeader::run_touched, &PageHeader::run_pages}) {
+    harness::ChildEnd end = harness::run_in_child([overwritten] {
+      PageHeader* run = take_short(12);
+      run_list.put(run, PageKind::kRun);
+      run->*overwritten = 17;
+      take_short(12);
+    });
+    EXPECT_EQ(end.signal, SIGABRT);
+    EXPECT(end.output.starts_with("pagerun: broken invariant: a short run is as it was put aside"));
+  }
 }
 
 TEST("a pinned run neither shrinks nor is given to anybody when it is freed, until the pin goes") {
