@@ -64,7 +64,7 @@ size_t purge_if_worth_it(PageHeader* page) {
 }  // namespace
 
 bool give_back(char* start, size_t bytes) {
-  region_of(start)->keep_small(start + bytes);
+  region_of(start)->keep_small();
   bool is_given = os::purge(start, bytes);
   purge_counters.purges.fetch_add(1, std::memory_order_relaxed);
   purge_counters.purged_bytes.fetch_add(is_given ? bytes : 0, std::memory_order_relaxed);

@@ -168,13 +168,12 @@ PageHeader* Region::extend(size_t pages) {
   return first;
 }
 
-// All that is committed, as two kinds of memory in turns would be a mapping each for the kernel. A refusal is not asked
-// about again: most are of kernels without huge pages.
-void Region::keep_small(const char* end) {
-  if (static_cast<size_t>(end - base) <= small_bytes.load(std::memory_order_relaxed)) return;
-  size_t committed = committed_bytes.load(std::memory_order_acquire);
-  os::refuse_huge(base, committed);
-  small_bytes.store(committed, std::memory_order_relaxed);
+// All that is reserved: what is committed later would else be another kind of memory to the kernel, and a mapping more.
+// A refusal is not asked about again: most are of kernels without huge pages.
+void Region::keep_small() {
+  if (is_small.load(std::memory_order_relaxed)) return;
+  is_small.store(true, std::memory_order_relaxed);
+  os::refuse_huge(base, reserved_bytes);
 }
 
 void Region::purge_tables(const PageHeader* first, size_t pages) {

@@ -45,7 +45,7 @@ struct Region {
   char* remote_bitmaps = nullptr;
   char* slack_table = nullptr;
   std::atomic<size_t> committed_bytes{0};  // release: pairs with region_of() and the fast path of free
-  std::atomic<size_t> small_bytes{0};      // of these, from base on: no huge pages are made there (keep_small())
+  std::atomic<bool> is_small{false};       // no huge pages are made there any more (keep_small())
   size_t reserved_bytes = 0;
   size_t used_pages = 0;   // high-water mark: pages from here on were never handed to the run list
   size_t table_bytes = 0;  // reserved for the three tables, guards included
@@ -89,9 +89,9 @@ struct Region {
   /// Sees to it that there is a slack table; false when that is refused.
   bool keep_slack();
 
-  /// Comes before memory below `end` is given back: where huge pages are the system's rule, the kernel would make one
-  /// again of every 2 MiB of which anything is in use, and so take back what was given. Any thread.
-  void keep_small(const char* end);
+  /// Comes before anything is given back: where huge pages are the system's rule, the kernel would make one again of
+  /// every 2 MiB of which anything is in use, and so take back what was given. Any thread.
+  void keep_small();
 
   /// Gives back the bitmaps and slack entries of a run that is nobody's. Its headers stay: they name it, and what its
   /// pages were.
